@@ -1,0 +1,3 @@
+//! Retags images in Amazon ECR in bulk, without pulling an image.
+pub mod model;
+pub mod yaml;
