@@ -1,3 +1,6 @@
 //! Retags images in Amazon ECR in bulk, without pulling an image.
+
+pub mod diagnostic;
+pub mod inventory;
 pub mod model;
 pub mod yaml;

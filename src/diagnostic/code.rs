@@ -1,0 +1,63 @@
+//! Every kind of diagnostic: its code, and what it means.
+
+/// Declares the codes once, so that the list in the documentation cannot miss one.
+macro_rules! codes {
+    ($($(#[$meta:meta])* $name:ident = $code:literal: $meaning:literal,)*) => {
+        /// A kind of mistake or doubt, stable across versions.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $meaning] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The code as it is printed, such as `plan/unknown-key`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code),* }
+            }
+
+            /// What it means and what to do, in a sentence or two.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning),* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidYaml = "plan/invalid-yaml": "The file is not YAML, holds a second document, or is larger or more deeply nested than a plan file may be.",
+    WrongType = "plan/wrong-type": "A value is of another kind than its key takes, such as a list where a text belongs.",
+    UnknownKey = "plan/unknown-key": "A key that plan files do not have; often a slip of the finger.",
+    DuplicateKey = "plan/duplicate-key": "A key is written twice in one mapping, so that one of the values would be lost.",
+    MissingKey = "plan/missing-key": "A key that must be there is not.",
+    ConflictingKeys = "plan/conflicting-keys": "Keys stand together that exclude each other, such as `from` and `map`.",
+    UnsupportedVersion = "plan/unsupported-version": "The plan file is of a version that this program does not read.",
+    InvalidValue = "plan/invalid-value": "A value is none of those that its key takes.",
+    DuplicateRule = "plan/duplicate-rule": "Two rules have the same name; every rule needs its own, since reports speak of rules by name.",
+    NoRules = "plan/no-rules": "The plan file has no rules, so that there is nothing to plan.",
+    InvalidRepository = "plan/invalid-repository": "A repository's name does not follow ECR's grammar.",
+    InvalidTag = "plan/invalid-tag": "A tag does not follow ECR's grammar.",
+    UnpullableTag = "plan/unpullable-tag": "ECR takes the tag, but container clients cannot pull it: it is longer than 128 characters or begins with `.` or `-`.",
+    BadGlob = "plan/bad-glob": "A glob pattern cannot be read.",
+    BadTemplate = "plan/bad-template": "A template in `to` cannot be read, or fails when it is rendered.",
+    UnknownVariable = "plan/unknown-variable": "A template names something that neither the rule's selectors nor `vars` provide.",
+    UnusedVariable = "plan/unused-variable": "A variable is declared and nothing uses it.",
+    UndeclaredVariable = "plan/undeclared-variable": "A variable is given on the command line or in a file that the plan file does not declare.",
+    MissingVariable = "plan/missing-variable": "A variable is required and was not given.",
+    BackupNotATarget = "plan/backup-not-a-target": "A key of `backup` is a tag that no target of the rule renders to, so that it would never be made.",
+    TargetConflict = "plan/target-conflict": "Two rules want one tag on two different images.",
+    AmbiguousSource = "plan/ambiguous-source": "Several sources with different images render to one target, and `pick` does not say which is meant.",
+    RepositoryNotFound = "plan/repository-not-found": "A repository that a rule names is not there.",
+    NoRepositoryMatches = "plan/no-repository-matches": "A pattern for repositories matches none.",
+    SourceNotFound = "plan/source-not-found": "A source tag is not there, or a pattern matches no tag.",
+    TargetExists = "plan/target-exists": "The target is on another image, and the rule says `on_existing: fail`.",
+    ImmutableTag = "plan/immutable-tag": "The tag is on another image and the repository does not let it move.",
+    TooManyTags = "plan/too-many-tags": "An image would carry more than the 1,000 tags that ECR allows.",
+    LastTag = "plan/last-tag": "A removal would take an image's last tag, and ECR would delete the image.",
+    LeftUntagged = "plan/left-untagged": "A move takes an image's last tag; a lifecycle rule may expire an untagged image.",
+    ReadsWhatItMoves = "plan/reads-what-it-moves": "The plan reads a tag that it also moves, so that a second run would mean something else.",
+    ArchivedSource = "plan/archived-source": "The source image is archived; it must be restored before it can be retagged.",
+    LeftOut = "plan/left-out": "A change is left out because another that it needs is not made.",
+}
