@@ -58,6 +58,11 @@ codes! {
     LastTag = "plan/last-tag": "A removal would take an image's last tag, and ECR would delete the image.",
     LeftUntagged = "plan/left-untagged": "A move takes an image's last tag; a lifecycle rule may expire an untagged image.",
     ReadsWhatItMoves = "plan/reads-what-it-moves": "The plan reads a tag that it also moves, so that a second run would mean something else.",
+    ProtectedTag = "plan/protected-tag": "A tag that `policy.protect` names would be moved or removed.",
+    ExpectationFailed = "plan/expectation-failed": "A target would change and is not where `expect` says it must be.",
+    AdvanceUnclear = "plan/advance-unclear": "With `on_existing: advance` the present image and the picked one cannot be ranked against each other, so that the tag is kept.",
+    CircularBackup = "plan/circular-backup": "Two moves are each other's backup, so that neither can be made first.",
+    LimitPassed = "plan/limit-passed": "The plan makes more changes than a limit of the policy allows; `apply` refuses it.",
     ArchivedSource = "plan/archived-source": "The source image is archived; it must be restored before it can be retagged.",
     LeftOut = "plan/left-out": "A change is left out because another that it needs is not made.",
 }

@@ -1,0 +1,75 @@
+//! Why a change is made, in the words of a changeset.
+
+use std::fmt;
+
+use crate::model::{Digest, Tag};
+use crate::plan::Pick;
+
+/// Why a change is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// A rule maps this source to the tag.
+    From {
+        /// The source tag, or the digest that was selected.
+        source: Origin,
+        /// How the source was chosen, and among how many images, where there were several.
+        picked: Option<(Pick, Ordering, usize)>,
+    },
+    /// The tag keeps the image that these tags leave.
+    BackupOf(Vec<Tag>),
+    /// The tag was the source of a rename to these.
+    RenamedTo(Vec<Tag>),
+    /// A rollback puts the tag back where a run found it.
+    Rollback,
+    /// As a saved changeset says it.
+    Saved(String),
+}
+
+/// Where an image was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Under this tag.
+    Tag(Tag),
+    /// By its digest.
+    Digest(Digest),
+}
+
+/// The order by which a source was picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordering {
+    /// By the time of the push.
+    PushTime,
+    /// By semantic versioning.
+    Version,
+    /// By the natural order of the tags, since not all of them are versions.
+    Natural,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::From { source, picked } => {
+                match source {
+                    Origin::Tag(tag) => write!(f, "from {tag}")?,
+                    Origin::Digest(digest) => write!(f, "from sha256:{}", digest.short())?,
+                }
+                match picked {
+                    None => Ok(()),
+                    Some((_, Ordering::PushTime, count)) => write!(f, " (newest of {count})"),
+                    Some((_, Ordering::Version, count)) => write!(f, " (highest of {count})"),
+                    Some((_, Ordering::Natural, count)) => {
+                        write!(f, " (highest of {count}, in natural order)")
+                    }
+                }
+            }
+            Self::BackupOf(tags) => write!(f, "backup of {}", list(tags)),
+            Self::RenamedTo(tags) => write!(f, "renamed to {}", list(tags)),
+            Self::Rollback => f.write_str("rollback"),
+            Self::Saved(text) => f.write_str(text),
+        }
+    }
+}
+
+fn list(tags: &[Tag]) -> String {
+    tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(", ")
+}
