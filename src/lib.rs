@@ -3,4 +3,5 @@
 pub mod diagnostic;
 pub mod inventory;
 pub mod model;
+pub mod plan;
 pub mod yaml;

@@ -5,11 +5,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 use crate::diagnostic::{Diagnostic, Span};
-use crate::inventory::Inventory;
-use crate::model::{AccountId, Digest, Region, RegistryKey, RepositoryName, Tag};
+use crate::model::{AccountId, Digest, Region, RegistryKey, Tag};
+
+mod glob;
+mod load;
+mod map;
+pub mod rank;
+mod reads;
+mod repositories;
+mod select;
+mod target;
+
+pub use glob::Glob;
+pub use load::{Loaded, PlanInput, VariableInputs, load};
+pub use map::{Row, TagMap};
+pub use reads::RepositoryReads;
+pub use repositories::RepositorySet;
+pub use select::{Moment, Pattern, Selector, VersionPattern};
+pub use target::Template;
 
 /// One or several plan files, checked and ready to be planned.
 #[derive(Debug, Clone)]
@@ -63,7 +77,7 @@ pub struct AssumeRole {
     pub role_arn: String,
     /// The id that the role's trust policy asks for.
     pub external_id: Option<String>,
-    /// The name of the session, as CloudTrail shows it.
+    /// The name of the session, as `CloudTrail` shows it.
     pub session_name: Option<String>,
     /// How long the credentials last, in seconds.
     pub duration_s: Option<u32>,
@@ -247,7 +261,7 @@ pub struct Selection {
 /// A source tag and one target it renders to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The source tag; absent if an image without any tag is selected by its digest.
+    /// The source tag; absent if the image is selected by its digest.
     pub source: Option<Tag>,
     /// The image the source is on.
     pub digest: Digest,
