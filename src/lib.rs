@@ -1,6 +1,8 @@
 //! Retags images in Amazon ECR in bulk, without pulling an image.
 
+pub mod changeset;
 pub mod diagnostic;
+pub mod event;
 pub mod inventory;
 pub mod model;
 pub mod plan;

@@ -10,7 +10,7 @@ use crate::model::{Digest, Tag};
 use crate::plan::Limits;
 
 /// The tags an image may carry: a quota of ECR that cannot be raised.
-pub const TAGS_PER_IMAGE_MAX: usize = 1_000;
+pub(super) const TAGS_PER_IMAGE_MAX: usize = 1_000;
 
 /// More changes of one kind than the policy allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,12 @@ pub fn check_limits(limits: &Limits, counts: Counts) -> Vec<LimitPassed> {
     .into_iter()
     .filter_map(|(key, flag, limit, count)| {
         let limit = limit.filter(|limit| count > *limit)?;
-        Some(LimitPassed { key, flag, limit, count })
+        Some(LimitPassed {
+            key,
+            flag,
+            limit,
+            count,
+        })
     })
     .collect()
 }
@@ -77,8 +82,11 @@ pub(super) fn check_images(planner: &mut Planner<'_>) {
             after.entry(digest).or_default().insert(tag.clone());
         }
     }
-    let left_bare: BTreeSet<Digest> =
-        after.iter().filter(|(_, tags)| tags.is_empty()).map(|(digest, _)| *digest).collect();
+    let left_bare: BTreeSet<Digest> = after
+        .iter()
+        .filter(|(_, tags)| tags.is_empty())
+        .map(|(digest, _)| *digest)
+        .collect();
     refuse_last_tags(planner, &left_bare);
     warn_of_untagged_images(planner, &left_bare);
     refuse_too_many_tags(planner, &before);
@@ -104,7 +112,9 @@ fn refuse_last_tags(planner: &mut Planner<'_>, left_bare: &BTreeSet<Digest>) {
         .map(|(tag, _)| tag.clone())
         .collect();
     for tag in doomed {
-        let Some(planned) = planner.changes.remove(&tag) else { continue };
+        let Some(planned) = planner.changes.remove(&tag) else {
+            continue;
+        };
         let message = format!(
             "`{}:{tag}` is the last tag of its image, and removing it would delete the image",
             planner.input.inventory.repository
@@ -117,10 +127,13 @@ fn refuse_last_tags(planner: &mut Planner<'_>, left_bare: &BTreeSet<Digest>) {
 
 fn warn_of_untagged_images(planner: &mut Planner<'_>, left_bare: &BTreeSet<Digest>) {
     for digest in left_bare {
-        let movers = planner.changes.iter().filter(|(_, planned)| match planned.action {
-            Action::Move { before, .. } => before == *digest,
-            _ => false,
-        });
+        let movers = planner
+            .changes
+            .iter()
+            .filter(|(_, planned)| match planned.action {
+                Action::Move { before, .. } => before == *digest,
+                _ => false,
+            });
         let mut tags: Vec<&str> = Vec::new();
         let mut diagnostic = None;
         for (tag, planned) in movers {
@@ -148,8 +161,10 @@ fn refuse_too_many_tags(planner: &mut Planner<'_>, before: &BTreeMap<Digest, BTr
     for planned in planner.changes.values() {
         by_stage.entry(planned.stage).or_default().push(planned.action);
     }
-    let mut counts: BTreeMap<Digest, usize> =
-        before.iter().map(|(digest, tags)| (*digest, tags.len())).collect();
+    let mut counts: BTreeMap<Digest, usize> = before
+        .iter()
+        .map(|(digest, tags)| (*digest, tags.len()))
+        .collect();
     let mut too_many: BTreeMap<Digest, usize> = BTreeMap::new();
     for actions in by_stage.values() {
         for digest in actions.iter().filter_map(|action| action.after()) {

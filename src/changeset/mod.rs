@@ -20,12 +20,10 @@ mod reason;
 mod scope;
 mod wish;
 
-pub mod file;
-
 pub use draft::Draft;
 pub use guard::{LimitPassed, check_limits};
 pub use plan::{Input, RepositoryPlan, images_losing_tags, plan_repository};
-pub use reason::{Ordering, Origin, Reason};
+pub use reason::{Origin, Reason};
 pub use scope::{InvalidScope, Scope};
 
 /// Everything that will be done, and what it was decided from.

@@ -57,10 +57,23 @@ fn stage_waves<'a>(
         let tag = &change.address.tag;
         match change.action {
             Action::Create { after } => {
-                pending.insert(tag, Write { tag, from: None, to: after, requires: &change.requires });
+                pending.insert(
+                    tag,
+                    Write {
+                        tag,
+                        from: None,
+                        to: after,
+                        requires: &change.requires,
+                    },
+                );
             }
             Action::Move { before, after } => {
-                let write = Write { tag, from: Some(before), to: after, requires: &change.requires };
+                let write = Write {
+                    tag,
+                    from: Some(before),
+                    to: after,
+                    requires: &change.requires,
+                };
                 pending.insert(tag, write);
             }
             // Removals wait for every write of the stage.
@@ -76,7 +89,9 @@ fn stage_waves<'a>(
             turn.extend(least_harm(&pending, &endangered));
         }
         for tag in turn {
-            let Some(write) = pending.remove(&tag) else { continue };
+            let Some(write) = pending.remove(&tag) else {
+                continue;
+            };
             carry_out(&write, &mut endangered);
             waves.insert(tag, wave);
         }
@@ -91,8 +106,18 @@ fn find_endangered(
 ) -> BTreeMap<Digest, Endangered> {
     let fed: BTreeSet<Digest> = pending.values().map(|write| write.to).collect();
     let mut endangered: BTreeMap<Digest, Endangered> = BTreeMap::new();
-    for digest in pending.values().filter_map(|write| write.from).filter(|from| fed.contains(from)) {
-        endangered.entry(digest).or_insert(Endangered { leaving: 0, is_fed: false }).leaving += 1;
+    for digest in pending
+        .values()
+        .filter_map(|write| write.from)
+        .filter(|from| fed.contains(from))
+    {
+        endangered
+            .entry(digest)
+            .or_insert(Endangered {
+                leaving: 0,
+                is_fed: false,
+            })
+            .leaving += 1;
     }
     for (tag, digest) in tags {
         // Another tag stays, at least for this stage's writes: removals come after them.
@@ -125,13 +150,15 @@ fn carry_out(write: &Write<'_>, endangered: &mut BTreeMap<Digest, Endangered>) {
 }
 
 /// The writes that can all go at once: none waits for another, none takes an endangered image's last tag.
-fn free_writes(
-    pending: &BTreeMap<&Tag, Write<'_>>,
-    endangered: &BTreeMap<Digest, Endangered>,
-) -> Vec<Tag> {
-    let ready = pending.values().filter(|write| has_what_it_requires(write, pending));
+fn free_writes(pending: &BTreeMap<&Tag, Write<'_>>, endangered: &BTreeMap<Digest, Endangered>) -> Vec<Tag> {
+    let ready = pending
+        .values()
+        .filter(|write| has_what_it_requires(write, pending));
     let is_at_risk = |write: &&Write<'_>| {
-        write.from.and_then(|from| endangered.get(&from)).is_some_and(|image| !image.is_fed)
+        write
+            .from
+            .and_then(|from| endangered.get(&from))
+            .is_some_and(|image| !image.is_fed)
     };
     let (at_risk, free): (Vec<_>, Vec<_>) = ready.partition(is_at_risk);
     if !free.is_empty() {
@@ -139,9 +166,16 @@ fn free_writes(
     }
     // Only images that wait for their new tag have writes left. One of them may spare a tag, as long as another
     // stays: best one that sets off a chain which comes back and feeds it.
-    let spare: Vec<_> = at_risk.into_iter().filter(|write| is_harmless(write, endangered)).collect();
-    let best = spare.iter().find(|write| feeds_its_own_image(write, pending, endangered));
-    best.or(spare.first()).map(|write| vec![write.tag.clone()]).unwrap_or_default()
+    let spare: Vec<_> = at_risk
+        .into_iter()
+        .filter(|write| is_harmless(write, endangered))
+        .collect();
+    let best = spare
+        .iter()
+        .find(|write| feeds_its_own_image(write, pending, endangered));
+    best.or(spare.first())
+        .map(|write| vec![write.tag.clone()])
+        .unwrap_or_default()
 }
 
 /// Whether carrying out this write frees others, and they others, until its own image has a new tag.
@@ -161,7 +195,11 @@ fn feeds_its_own_image(
             return true;
         }
         next = left.values().copied().find(|write| {
-            let is_fed = |from| endangered.get(&from).is_none_or(|image: &Endangered| image.is_fed);
+            let is_fed = |from| {
+                endangered
+                    .get(&from)
+                    .is_none_or(|image: &Endangered| image.is_fed)
+            };
             write.from.is_none_or(is_fed) && !write.requires.iter().any(|tag| left.contains_key(tag))
         });
     }
@@ -169,11 +207,12 @@ fn feeds_its_own_image(
 }
 
 /// No order spares every image: the write to begin with.
-fn least_harm(
-    pending: &BTreeMap<&Tag, Write<'_>>,
-    endangered: &BTreeMap<Digest, Endangered>,
-) -> Option<Tag> {
-    let ready = || pending.values().filter(|write| has_what_it_requires(write, pending));
+fn least_harm(pending: &BTreeMap<&Tag, Write<'_>>, endangered: &BTreeMap<Digest, Endangered>) -> Option<Tag> {
+    let ready = || {
+        pending
+            .values()
+            .filter(|write| has_what_it_requires(write, pending))
+    };
     ready()
         .find(|write| feeds_its_own_image(write, pending, endangered))
         .or_else(|| ready().next())

@@ -51,7 +51,8 @@ pub struct RepositoryPlan {
 
 impl Input<'_> {
     pub(super) fn is_in_scope(&self, tag: &Tag) -> bool {
-        self.scope.contains(self.registry, &self.inventory.repository, tag)
+        self.scope
+            .contains(self.registry, &self.inventory.repository, tag)
     }
 
     pub(super) fn address(&self, tag: &Tag) -> Address {
@@ -67,7 +68,11 @@ impl Input<'_> {
     }
 
     fn is_protected(&self, tag: &Tag) -> bool {
-        self.plan.policy.protect.iter().any(|glob| glob.matches(tag.as_str()))
+        self.plan
+            .policy
+            .protect
+            .iter()
+            .any(|glob| glob.matches(tag.as_str()))
     }
 }
 
@@ -98,7 +103,11 @@ pub fn plan_repository(input: &Input<'_>) -> RepositoryPlan {
 
 /// The images that lose a tag under this plan, whose other tags must therefore be known.
 pub fn images_losing_tags(input: &Input<'_>) -> BTreeSet<Digest> {
-    plan_repository(input).changes.iter().filter_map(|change| change.action.before()).collect()
+    plan_repository(input)
+        .changes
+        .iter()
+        .filter_map(|change| change.action.before())
+        .collect()
 }
 
 /// What is decided so far.
@@ -139,7 +148,9 @@ impl<'a> Planner<'a> {
         let mut moved = BTreeMap::new();
         // A backup may move a tag that has a backup itself, so that deciding one wish can add others.
         while let Some(target) = queue.pop() {
-            let Some(wish) = wishes.by_target.get(&target) else { continue };
+            let Some(wish) = wishes.by_target.get(&target) else {
+                continue;
+            };
             let before = match self.judge(&target, wish, false) {
                 Verdict::Change(Action::Move { before, .. }) => before,
                 _ => continue,
@@ -148,13 +159,20 @@ impl<'a> Planner<'a> {
                 continue;
             }
             for (backup, rule) in backups_of(&target, wish) {
-                requires.entry(target.clone()).or_default().insert(backup.tag.clone());
+                requires
+                    .entry(target.clone())
+                    .or_default()
+                    .insert(backup.tag.clone());
                 let wish = Wish {
                     digest: before,
                     source: Some(target.clone()),
                     reason: Reason::BackupOf(vec![target.clone()]),
                     stage: rule.stage,
-                    requests: vec![Request { rule, span: backup.span, candidate: None }],
+                    requests: vec![Request {
+                        rule,
+                        span: backup.span,
+                        candidate: None,
+                    }],
                 };
                 wishes.set.insert(backup.tag.clone());
                 if self.input.is_in_scope(&backup.tag) {
@@ -182,7 +200,8 @@ impl<'a> Planner<'a> {
     fn grant(&mut self, target: Tag, wish: Wish<'a>, requires: BTreeSet<Tag>) {
         match self.judge(&target, &wish, true) {
             Verdict::Unchanged => {
-                self.unchanged.insert(target, wish.requests.iter().map(|request| request.rule).collect());
+                self.unchanged
+                    .insert(target, wish.requests.iter().map(|request| request.rule).collect());
             }
             Verdict::Skip(why) => {
                 let rules = wish.requests.iter().map(|request| request.rule).collect();
@@ -235,21 +254,29 @@ impl<'a> Planner<'a> {
         if self.input.inventory.is_archived(wish.digest) {
             is_broken = true;
             let message = format!("`{repository}:{target}` would be put on an archived image");
-            problems.push(point(wish, Diagnostic::error(Code::ArchivedSource, message)).help(
-                "restore the image first: its manifest cannot be read while it is archived",
-            ));
+            problems.push(
+                point(wish, Diagnostic::error(Code::ArchivedSource, message))
+                    .help("restore the image first: its manifest cannot be read while it is archived"),
+            );
         }
         if let Some(before) = before {
             if let Some(why) = self.holds_still(target, wish, before, problems) {
                 return Verdict::Skip(why);
             }
-            if wish.requests.iter().any(|r| r.candidate.is_some() && r.rule.on_existing == OnExisting::Fail) {
+            if wish
+                .requests
+                .iter()
+                .any(|r| r.candidate.is_some() && r.rule.on_existing == OnExisting::Fail)
+            {
                 is_broken = true;
-                let message =
-                    format!("`{repository}:{target}` exists already, on sha256:{}", before.short());
-                problems.push(point(wish, Diagnostic::error(Code::TargetExists, message)).help(
-                    "set `on_existing: move` to move it, or `keep` to leave it where it is",
-                ));
+                let message = format!(
+                    "`{repository}:{target}` exists already, on sha256:{}",
+                    before.short()
+                );
+                problems.push(
+                    point(wish, Diagnostic::error(Code::TargetExists, message))
+                        .help("set `on_existing: move` to move it, or `keep` to leave it where it is"),
+                );
             }
             if self.input.is_protected(target) {
                 match self.input.plan.policy.on_protected {
@@ -267,9 +294,10 @@ impl<'a> Planner<'a> {
                     before.short(),
                     wish.digest.short()
                 );
-                problems.push(point(wish, Diagnostic::error(Code::ImmutableTag, message)).help(
-                    "choose another target, or exclude the tag from the repository's immutability",
-                ));
+                problems
+                    .push(point(wish, Diagnostic::error(Code::ImmutableTag, message)).help(
+                        "choose another target, or exclude the tag from the repository's immutability",
+                    ));
             }
         }
         is_broken |= self.breaks_an_expectation(target, wish, before, problems);
@@ -278,7 +306,10 @@ impl<'a> Planner<'a> {
         }
         Verdict::Change(match before {
             None => Action::Create { after: wish.digest },
-            Some(before) => Action::Move { before, after: wish.digest },
+            Some(before) => Action::Move {
+                before,
+                after: wish.digest,
+            },
         })
     }
 
@@ -293,7 +324,9 @@ impl<'a> Planner<'a> {
         let mut why = None;
         let mut doubts = Vec::new();
         for request in &wish.requests {
-            let Some(candidate) = &request.candidate else { return None };
+            let Some(candidate) = &request.candidate else {
+                return None;
+            };
             match request.rule.on_existing {
                 OnExisting::Move | OnExisting::Fail => return None,
                 OnExisting::Keep => why = Some(SkipReason::Kept),
@@ -302,10 +335,8 @@ impl<'a> Planner<'a> {
                         pick::Advance::Ahead => return None,
                         pick::Advance::Behind => {}
                         pick::Advance::Unclear(doubt) => {
-                            let message = format!(
-                                "`{}:{target}` is kept: {doubt}",
-                                self.input.inventory.repository
-                            );
+                            let message =
+                                format!("`{}:{target}` is kept: {doubt}", self.input.inventory.repository);
                             let warning = Diagnostic::warning(Code::AdvanceUnclear, message)
                                 .at(request.span, format!("rule `{}`", request.rule.name));
                             doubts.push(warning);
@@ -328,11 +359,19 @@ impl<'a> Planner<'a> {
     ) -> bool {
         let repository = &self.input.inventory.repository;
         let shown = |digest: Option<Digest>| {
-            digest.map_or_else(|| "absent".to_owned(), |digest| format!("on sha256:{}", digest.short()))
+            digest.map_or_else(
+                || "absent".to_owned(),
+                |digest| format!("on sha256:{}", digest.short()),
+            )
         };
         let mut is_broken = false;
         for request in wish.requests.iter().filter(|request| request.candidate.is_some()) {
-            for expect in request.rule.expect.iter().filter(|expect| expect.target == *target) {
+            for expect in request
+                .rule
+                .expect
+                .iter()
+                .filter(|expect| expect.target == *target)
+            {
                 let (holds, expected) = match &expect.place {
                     Expected::Absent => (before.is_none(), "absent".to_owned()),
                     Expected::Digest(digest) => (before == Some(*digest), shown(Some(*digest))),
@@ -346,8 +385,10 @@ impl<'a> Planner<'a> {
                 };
                 if !holds {
                     is_broken = true;
-                    let message =
-                        format!("`{repository}:{target}` should be {expected}, and is {}", shown(before));
+                    let message = format!(
+                        "`{repository}:{target}` should be {expected}, and is {}",
+                        shown(before)
+                    );
                     problems.push(
                         Diagnostic::refusal(Code::ExpectationFailed, message)
                             .at(expect.span, format!("rule `{}` expects this", request.rule.name))
@@ -363,7 +404,8 @@ impl<'a> Planner<'a> {
         let repository = &self.input.inventory.repository;
         let rules = removal.rules.clone();
         if let Some(target) = removal.lost {
-            self.skipped.insert(source, (rules, SkipReason::NotPicked(target)));
+            self.skipped
+                .insert(source, (rules, SkipReason::NotPicked(target)));
             return;
         }
         if self.input.is_protected(&source) {
@@ -383,12 +425,18 @@ impl<'a> Planner<'a> {
         }
         let targets: Vec<Tag> = removal.targets.iter().cloned().collect();
         let planned = Planned {
-            action: Action::Remove { before: removal.digest },
+            action: Action::Remove {
+                before: removal.digest,
+            },
             stage: removal.stage,
             requests: removal
                 .rules
                 .iter()
-                .map(|rule| Request { rule, span: rule.span, candidate: None })
+                .map(|rule| Request {
+                    rule,
+                    span: rule.span,
+                    candidate: None,
+                })
                 .collect(),
             source: None,
             reason: Reason::RenamedTo(targets),
@@ -434,7 +482,10 @@ impl<'a> Planner<'a> {
             return Some(SkipReason::Requires(tag.clone()));
         }
         let is_needless = !planned.backup_of.is_empty()
-            && !planned.backup_of.iter().any(|moved| self.changes.contains_key(moved));
+            && !planned
+                .backup_of
+                .iter()
+                .any(|moved| self.changes.contains_key(moved));
         if is_needless {
             return planned.backup_of.first().cloned().map(SkipReason::BackupOf);
         }
@@ -461,7 +512,9 @@ impl<'a> Planner<'a> {
         }
         let circle: Vec<Tag> = open.into_keys().cloned().collect();
         for tag in circle {
-            let Some(planned) = self.changes.remove(&tag) else { continue };
+            let Some(planned) = self.changes.remove(&tag) else {
+                continue;
+            };
             let message = format!(
                 "`{}:{tag}` and its backup wait for each other",
                 self.input.inventory.repository
@@ -538,24 +591,36 @@ fn backups_of<'a>(target: &Tag, wish: &Wish<'a>) -> Vec<(&'a Backup, &'a Rule)> 
 
 fn point(wish: &Wish<'_>, diagnostic: Diagnostic) -> Diagnostic {
     wish.requests.iter().fold(diagnostic, |diagnostic, request| {
-        diagnostic.at(request.span, format!("rule `{}` ({})", request.rule.name, wish.reason))
+        diagnostic.at(
+            request.span,
+            format!("rule `{}` ({})", request.rule.name, wish.reason),
+        )
     })
 }
 
 fn protected(address: &str, what: &str) -> Diagnostic {
-    Diagnostic::refusal(Code::ProtectedTag, format!("`{address}` is protected and would be {what}"))
-        .help("take the tag out of `policy.protect`, or set `on_protected: skip`")
+    Diagnostic::refusal(
+        Code::ProtectedTag,
+        format!("`{address}` is protected and would be {what}"),
+    )
+    .help("take the tag out of `policy.protect`, or set `on_protected: skip`")
 }
 
 /// The tags that the plan reads and also moves, with what to say if any of them changes.
 fn reads_what_it_moves(input: &Input<'_>, wishes: &Wishes<'_>) -> Vec<([Tag; 2], Diagnostic)> {
     let mut found = Vec::new();
     let is_guarded = |target: &Tag, wish: &Wish<'_>| {
-        wish.requests.iter().any(|request| request.rule.expect.iter().any(|expect| expect.target == *target))
+        wish.requests
+            .iter()
+            .any(|request| request.rule.expect.iter().any(|expect| expect.target == *target))
     };
     for (target, wish) in &wishes.by_target {
-        let Some(read) = wish.source.as_ref().filter(|source| *source != target) else { continue };
-        let Some(moved) = wishes.by_target.get(read) else { continue };
+        let Some(read) = wish.source.as_ref().filter(|source| *source != target) else {
+            continue;
+        };
+        let Some(moved) = wishes.by_target.get(read) else {
+            continue;
+        };
         if moved.source.as_ref() == Some(read) || is_guarded(target, wish) || is_guarded(read, moved) {
             continue;
         }
@@ -569,10 +634,16 @@ fn reads_what_it_moves(input: &Input<'_>, wishes: &Wishes<'_>) -> Vec<([Tag; 2],
              with `plan --out` and apply that",
         );
         for request in &wish.requests {
-            diagnostic = diagnostic.at(request.span, format!("rule `{}` reads `{read}`", request.rule.name));
+            diagnostic = diagnostic.at(
+                request.span,
+                format!("rule `{}` reads `{read}`", request.rule.name),
+            );
         }
         for request in &moved.requests {
-            diagnostic = diagnostic.at(request.span, format!("rule `{}` moves `{read}`", request.rule.name));
+            diagnostic = diagnostic.at(
+                request.span,
+                format!("rule `{}` moves `{read}`", request.rule.name),
+            );
         }
         found.push(([target.clone(), read.clone()], diagnostic));
     }

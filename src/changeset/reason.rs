@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::{Digest, Tag};
-use crate::plan::Pick;
+use crate::plan::rank::Order;
 
 /// Why a change is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Reason {
         /// The source tag, or the digest that was selected.
         source: Origin,
         /// How the source was chosen, and among how many images, where there were several.
-        picked: Option<(Pick, Ordering, usize)>,
+        picked: Option<(Order, usize)>,
     },
     /// The tag keeps the image that these tags leave.
     BackupOf(Vec<Tag>),
@@ -34,17 +34,6 @@ pub enum Origin {
     Digest(Digest),
 }
 
-/// The order by which a source was picked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ordering {
-    /// By the time of the push.
-    PushTime,
-    /// By semantic versioning.
-    Version,
-    /// By the natural order of the tags, since not all of them are versions.
-    Natural,
-}
-
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -55,9 +44,9 @@ impl fmt::Display for Reason {
                 }
                 match picked {
                     None => Ok(()),
-                    Some((_, Ordering::PushTime, count)) => write!(f, " (newest of {count})"),
-                    Some((_, Ordering::Version, count)) => write!(f, " (highest of {count})"),
-                    Some((_, Ordering::Natural, count)) => {
+                    Some((Order::PushTime, count)) => write!(f, " (newest of {count})"),
+                    Some((Order::Semver, count)) => write!(f, " (highest of {count})"),
+                    Some((Order::Natural, count)) => {
                         write!(f, " (highest of {count}, in natural order)")
                     }
                 }

@@ -25,8 +25,14 @@ pub struct InvalidScope {
 impl Scope {
     /// Reads the patterns; `is_qualified` says whether addresses carry the registry's name.
     pub fn new(targets: &[String], excludes: &[String], is_qualified: bool) -> Result<Self, InvalidScope> {
-        let read = |patterns: &[String]| patterns.iter().map(|pattern| read_glob(pattern)).collect();
-        Ok(Self { targets: read(targets)?, excludes: read(excludes)?, is_qualified })
+        let read = |patterns: &[String]| -> Result<Vec<GlobMatcher>, InvalidScope> {
+            patterns.iter().map(|pattern| read_glob(pattern)).collect()
+        };
+        Ok(Self {
+            targets: read(targets)?,
+            excludes: read(excludes)?,
+            is_qualified,
+        })
     }
 
     /// Whether the run is about this tag.
@@ -34,8 +40,11 @@ impl Scope {
         if self.targets.is_empty() && self.excludes.is_empty() {
             return true;
         }
-        let address =
-            Address { registry: registry.clone(), repository: repository.clone(), tag: tag.clone() };
+        let address = Address {
+            registry: registry.clone(),
+            repository: repository.clone(),
+            tag: tag.clone(),
+        };
         let text = address.to_text(self.is_qualified);
         let any = |globs: &[GlobMatcher]| globs.iter().any(|glob| glob.is_match(&text));
         (self.targets.is_empty() || any(&self.targets)) && !any(&self.excludes)
@@ -43,7 +52,12 @@ impl Scope {
 }
 
 fn read_glob(pattern: &str) -> Result<GlobMatcher, InvalidScope> {
-    GlobBuilder::new(pattern).literal_separator(false).build().map(|glob| glob.compile_matcher()).map_err(
-        |error| InvalidScope { pattern: pattern.escape_debug().to_string(), reason: error.kind().to_string() },
-    )
+    GlobBuilder::new(pattern)
+        .literal_separator(false)
+        .build()
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| InvalidScope {
+            pattern: pattern.escape_debug().to_string(),
+            reason: error.kind().to_string(),
+        })
 }

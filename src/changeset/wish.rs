@@ -75,7 +75,10 @@ pub(super) fn collect<'a>(input: &Input<'a>, diagnostics: &mut Vec<Diagnostic>) 
         for missing in &selection.missing {
             let is_renamed = rule.remove_source
                 && !missing.targets.is_empty()
-                && missing.targets.iter().all(|target| input.inventory.tags.contains_key(target));
+                && missing
+                    .targets
+                    .iter()
+                    .all(|target| input.inventory.tags.contains_key(target));
             if is_renamed {
                 for target in &missing.targets {
                     wishes.renamed.entry(target.clone()).or_default().push(rule);
@@ -148,8 +151,9 @@ fn collect_rule<'a>(
         if removal.rules.last().is_none_or(|last| last.name != rule.name) {
             removal.rules.push(rule);
         }
-        let is_picked =
-            picked_by_target.get(&candidate.target).is_none_or(|picked| picked.sources.contains(&source));
+        let is_picked = picked_by_target
+            .get(&candidate.target)
+            .is_none_or(|picked| picked.sources.contains(&source));
         if !is_picked {
             removal.lost.get_or_insert_with(|| candidate.target.clone());
         }
@@ -157,22 +161,25 @@ fn collect_rule<'a>(
 }
 
 impl<'a> Wishes<'a> {
-    fn add(
-        &mut self,
-        target: &Tag,
-        picked: &Picked<'_>,
-        rule: &'a Rule,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) {
+    fn add(&mut self, target: &Tag, picked: &Picked<'_>, rule: &'a Rule, diagnostics: &mut Vec<Diagnostic>) {
         let candidate = picked.candidate;
-        let origin =
-            candidate.source.clone().map_or_else(|| Origin::Digest(candidate.digest), Origin::Tag);
+        let origin = candidate
+            .source
+            .clone()
+            .map_or_else(|| Origin::Digest(candidate.digest), Origin::Tag);
         let wish = Wish {
             digest: candidate.digest,
             source: candidate.source.clone(),
-            reason: Reason::From { source: origin, picked: picked.among },
+            reason: Reason::From {
+                source: origin,
+                picked: picked.among,
+            },
             stage: rule.stage,
-            requests: vec![Request { rule, span: candidate.span, candidate: Some(candidate.clone()) }],
+            requests: vec![Request {
+                rule,
+                span: candidate.span,
+                candidate: Some(candidate.clone()),
+            }],
         };
         self.merge(target, wish, diagnostics);
     }
@@ -200,8 +207,12 @@ impl<'a> Wishes<'a> {
         .help("take the tag out of one of the rules, or restrict their repositories");
         for (wish, requests) in [(&*present, &present.requests), (&wish, &wish.requests)] {
             for request in requests {
-                let text =
-                    format!("rule `{}` wants sha256:{} ({})", request.rule.name, wish.digest.short(), wish.reason);
+                let text = format!(
+                    "rule `{}` wants sha256:{} ({})",
+                    request.rule.name,
+                    wish.digest.short(),
+                    wish.reason
+                );
                 diagnostic = diagnostic.at(request.span, text);
             }
         }

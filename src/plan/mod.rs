@@ -134,8 +134,9 @@ pub struct Rule {
     pub pick: Pick,
     /// What happens when the target is on another image.
     pub on_existing: OnExisting,
-    /// What happens when a source or a repository is not there.
-    pub on_missing: OnMissing,
+    /// What happens when a source or a repository is not there; where the plan file does not say, a missing exact
+    /// source or repository is an error, and a pattern that selects no tag a warning.
+    pub on_missing: Option<OnMissing>,
     /// Whether the source tag goes away once every target is proved.
     pub remove_source: bool,
     /// For a target that moves, the tag that its old image gets first.
