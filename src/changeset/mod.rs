@@ -20,6 +20,8 @@ mod reason;
 mod scope;
 mod wish;
 
+pub mod file;
+
 pub use draft::Draft;
 pub use guard::{LimitPassed, check_limits};
 pub use plan::{Input, RepositoryPlan, images_losing_tags, plan_repository};
@@ -164,8 +166,6 @@ pub enum SkipReason {
     NotAhead,
     /// The tag is protected, and the policy says `on_protected: skip`.
     Protected,
-    /// `--target` or `--exclude` leaves it out.
-    OutOfScope,
     /// What was approved does not cover it.
     NotApproved,
     /// It needs this tag to be on its image, and that change is not made.

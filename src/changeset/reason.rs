@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::SkipReason;
 use crate::model::{Digest, Tag};
 use crate::plan::rank::Order;
 
@@ -61,4 +62,18 @@ impl fmt::Display for Reason {
 
 fn list(tags: &[Tag]) -> String {
     tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept => f.write_str("it exists, and the rule keeps existing tags"),
+            Self::NotAhead => f.write_str("it is on an image that ranks as high or higher"),
+            Self::Protected => f.write_str("protected"),
+            Self::NotApproved => f.write_str("not approved"),
+            Self::Requires(tag) => write!(f, "it needs `{tag}`, which is not changed"),
+            Self::BackupOf(tag) => write!(f, "backup of `{tag}`, which does not move"),
+            Self::NotPicked(tag) => write!(f, "another source was picked for `{tag}`"),
+        }
+    }
 }
