@@ -63,7 +63,7 @@ pub enum Event {
         /// The tag.
         address: Address,
     },
-    /// A change has come to its end.
+    /// A change has come to its end; said again if a tag that was written does not stay where it was put.
     ChangeFinished {
         /// The tag.
         address: Address,

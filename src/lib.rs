@@ -1,5 +1,6 @@
 //! Retags images in Amazon ECR in bulk, without pulling an image.
 
+pub mod apply;
 pub mod changeset;
 pub mod diagnostic;
 pub mod event;

@@ -29,9 +29,20 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
     /// Nothing read yet; `upcoming` in the order in which the keys will be needed.
     pub(super) fn new(upcoming: impl IntoIterator<Item = K>) -> Self {
         let upcoming: BTreeMap<usize, K> = upcoming.into_iter().enumerate().collect();
-        let places = upcoming.iter().map(|(place, key)| (key.clone(), *place)).collect();
-        let state = State { upcoming, places, values: BTreeMap::new(), loading: BTreeSet::new() };
-        Self { state: Mutex::new(state), loaded: Notify::new() }
+        let places = upcoming
+            .iter()
+            .map(|(place, key)| (key.clone(), *place))
+            .collect();
+        let state = State {
+            upcoming,
+            places,
+            values: BTreeMap::new(),
+            loading: BTreeSet::new(),
+        };
+        Self {
+            state: Mutex::new(state),
+            loaded: Notify::new(),
+        }
     }
 
     /// The value of a key, read not longer ago than `age_max`, and when the call that read it was sent.
@@ -62,7 +73,10 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
             }
             loaded.await;
         };
-        let asked = Asked { lookahead: self, keys: &keys };
+        let asked = Asked {
+            lookahead: self,
+            keys: &keys,
+        };
         let sent_at = Instant::now();
         let mut values = load(keys.clone()).await?;
         let value = values.get(key).cloned().unwrap_or_else(|| absent.clone());

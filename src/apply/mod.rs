@@ -5,7 +5,7 @@
 //! repository wave by wave, then the read-back, then the removals.
 
 mod change;
-mod journal;
+pub mod journal;
 mod lookahead;
 mod removal;
 mod repository;
@@ -39,7 +39,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { parallelism: 16, on_error: OnError::Stop, verifies: true }
+        Self {
+            parallelism: 16,
+            on_error: OnError::Stop,
+            verifies: true,
+        }
     }
 }
 
@@ -69,7 +73,9 @@ pub async fn apply(
     journal: &Journal,
 ) -> Outcome {
     let started_at = Instant::now();
-    events.emit(Event::ApplyStarted { changes: changeset.changes.len() as u64 });
+    events.emit(Event::ApplyStarted {
+        changes: changeset.changes.len() as u64,
+    });
     let run = Run::new(changeset, registries, options, context, events, journal);
     let until_grace_is_over = async {
         context.cancel().cancelled().await;
@@ -81,20 +87,35 @@ pub async fn apply(
         () = until_grace_is_over => {}
     }
     let (results, ending) = run.finish();
-    Outcome { results, ending, elapsed: started_at.elapsed(), calls: count_calls(registries) }
+    Outcome {
+        results,
+        ending,
+        elapsed: started_at.elapsed(),
+        calls: count_calls(registries),
+    }
 }
 
 async fn carry_out(run: &Run<'_>) {
     let mut stages: BTreeMap<u32, BTreeMap<(&RegistryKey, &RepositoryName), Vec<usize>>> = BTreeMap::new();
     for (index, change) in run.changes.iter().enumerate() {
         let place = (&change.address.registry, &change.address.repository);
-        stages.entry(change.stage).or_default().entry(place).or_default().push(index);
+        stages
+            .entry(change.stage)
+            .or_default()
+            .entry(place)
+            .or_default()
+            .push(index);
     }
     let mut may_go_on = true;
     for repositories in stages.into_values() {
         if !may_go_on {
             for index in repositories.into_values().flatten() {
-                run.settle(index, ChangeResult::NotAttempted(NotAttempted::EarlierFailed), 0, None);
+                run.settle(
+                    index,
+                    ChangeResult::NotAttempted(NotAttempted::EarlierFailed),
+                    0,
+                    None,
+                );
             }
             continue;
         }
@@ -117,9 +138,14 @@ fn count_calls(registries: &BTreeMap<RegistryKey, Registry>) -> Vec<CallCount> {
         .into_iter()
         .map(|operation| {
             let counts = registries.values().map(|registry| registry.counts(operation));
-            let (calls, throttled) =
-                counts.fold((0, 0), |(calls, throttled), c| (calls + c.calls, throttled + c.throttled));
-            CallCount { operation: operation.as_str(), calls, throttled }
+            let (calls, throttled) = counts.fold((0, 0), |(calls, throttled), c| {
+                (calls + c.calls, throttled + c.throttled)
+            });
+            CallCount {
+                operation: operation.as_str(),
+                calls,
+                throttled,
+            }
         })
         .filter(|count| count.calls > 0)
         .collect()

@@ -1,6 +1,6 @@
 //! What all changes of one run share: results, the decision to stop, and how much goes on at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -40,6 +40,8 @@ pub(super) struct Lanes {
 
 struct State {
     results: Vec<Option<ChangeResult>>,
+    /// Changes whose call was sent and may have taken effect, without an answer that says so.
+    open: BTreeSet<usize>,
     ending: Option<Ending>,
     same_failures: (Option<String>, u32),
 }
@@ -70,6 +72,7 @@ impl<'a> Run<'a> {
             journal,
             state: Mutex::new(State {
                 results: vec![None; changeset.changes.len()],
+                open: BTreeSet::new(),
                 ending: None,
                 same_failures: (None, 0),
             }),
@@ -86,49 +89,83 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn start(&self, change: &Change) {
-        self.events.emit(Event::ChangeStarted { address: change.address.clone() });
+        self.events.emit(Event::ChangeStarted {
+            address: change.address.clone(),
+        });
     }
 
     /// Notes in the journal that the call of this change is about to be sent.
-    pub(super) fn intend(&self, change: &Change) -> Result<(), RegistryError> {
+    pub(super) fn intend(&self, index: usize) -> Result<(), RegistryError> {
+        let Some(change) = self.changes.get(index) else {
+            return Ok(());
+        };
         self.journal.intent(change).map_err(|error| {
-            RegistryError::new(Kind::Configuration, format!("the journal cannot be written: {error}"))
-        })
+            RegistryError::new(
+                Kind::Configuration,
+                format!("the journal cannot be written: {error}"),
+            )
+            .with_help("make room or choose another place with `--journal`, then run the command again")
+        })?;
+        self.state().open.insert(index);
+        Ok(())
+    }
+
+    /// Notes that ECR refused the call, so that it has surely not taken effect.
+    pub(super) fn was_refused(&self, index: usize) {
+        self.state().open.remove(&index);
+    }
+
+    /// Whether a call of this change may have taken effect without an answer that says so.
+    pub(super) fn is_open(&self, index: usize) -> bool {
+        self.state().open.contains(&index)
     }
 
     /// Notes how a change ended, and whether that ends the run.
-    pub(super) fn settle(
-        &self,
-        index: usize,
-        result: ChangeResult,
-        attempts: u32,
-        request_id: Option<&str>,
-    ) {
-        let Some(change) = self.changes.get(index) else { return };
+    pub(super) fn settle(&self, index: usize, result: ChangeResult, attempts: u32, request_id: Option<&str>) {
+        let Some(change) = self.changes.get(index) else {
+            return;
+        };
         let journaled = match &result {
             ChangeResult::NotAttempted(_) => Ok(()),
             result => self.journal.result(change, result, attempts, request_id),
         };
         if let Err(error) = journaled {
             let message = format!("the journal cannot be written: {error}");
-            self.stop(Ending::Hopeless(Failure { message, code: None, request_id: None, help: None }));
+            self.stop(Ending::Hopeless(Failure {
+                message,
+                code: None,
+                request_id: None,
+                help: None,
+            }));
         }
         let is_failure = matches!(result, ChangeResult::Failed(_) | ChangeResult::Stale { .. });
-        if let Some(slot) = self.state().results.get_mut(index) {
-            *slot = Some(result.clone());
+        {
+            let mut state = self.state();
+            state.open.remove(&index);
+            if let Some(slot) = state.results.get_mut(index) {
+                *slot = Some(result.clone());
+            }
         }
         if is_failure && self.options.on_error == OnError::Stop {
             self.stop(Ending::Stopped);
         }
-        self.events.emit(Event::ChangeFinished { address: change.address.clone(), result, attempts });
+        self.events.emit(Event::ChangeFinished {
+            address: change.address.clone(),
+            result,
+            attempts,
+        });
+    }
+
+    /// Notes that a tag which was written has not stayed where it was put.
+    pub(super) fn overturn(&self, index: usize, result: ChangeResult) {
+        self.settle(index, result, 0, None);
     }
 
     /// Notes that a change failed with this error, and ends the run if all others would fail in the same way.
     pub(super) fn fail(&self, index: usize, error: &RegistryError) {
         match error.kind() {
-            Kind::Cancelled | Kind::DeadlineOver if error.attempts() == 0 => {
-                let why = ChangeResult::NotAttempted(NotAttempted::Stopped);
-                self.settle(index, why, 0, None);
+            Kind::Cancelled | Kind::DeadlineOver => {
+                self.settle(index, ChangeResult::NotAttempted(NotAttempted::Stopped), 0, None);
                 return;
             }
             Kind::Expired | Kind::Configuration | Kind::WrongAccount => {
@@ -138,7 +175,11 @@ impl<'a> Run<'a> {
                 let code = error.code().unwrap_or(error.kind().as_str()).to_owned();
                 let mut state = self.state();
                 let (last, count) = &mut state.same_failures;
-                *count = if last.as_deref() == Some(&code) { *count + 1 } else { 1 };
+                *count = if last.as_deref() == Some(&code) {
+                    *count + 1
+                } else {
+                    1
+                };
                 *last = Some(code);
                 let is_hopeless = *count >= SAME_FAILURES_MAX;
                 drop(state);
@@ -170,24 +211,27 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn has_succeeded(&self, index: usize) -> bool {
-        self.state().results.get(index).is_some_and(|result| result.as_ref().is_some_and(ChangeResult::is_success))
+        self.state()
+            .results
+            .get(index)
+            .is_some_and(|result| result.as_ref().is_some_and(ChangeResult::is_success))
     }
 
     pub(super) fn finish(self) -> (Vec<ChangeResult>, Ending) {
-        let is_out_of_time =
-            self.outer.deadline().is_some_and(|deadline| deadline <= tokio::time::Instant::now());
+        let is_out_of_time = self
+            .outer
+            .deadline()
+            .is_some_and(|deadline| deadline <= tokio::time::Instant::now());
         let is_cancelled = self.outer.cancel().is_cancelled();
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let left_open = || {
             ChangeResult::Failed(Failure {
-                message: "the run ended while its call was under way; the tag may have been written".to_owned(),
+                message: "the run ended while its call was under way; the tag may have been written"
+                    .to_owned(),
                 code: None,
                 request_id: None,
                 help: Some("run the same command again: it finds out".to_owned()),
             })
-        };
-        let is_open = |index: usize| {
-            self.changes.get(index).is_some_and(|change| self.journal.is_open(&change.address))
         };
         let results: Vec<ChangeResult> = state
             .results
@@ -195,7 +239,7 @@ impl<'a> Run<'a> {
             .enumerate()
             .map(|(index, result)| match result {
                 Some(result) => result,
-                None if is_open(index) => left_open(),
+                None if state.open.contains(&index) => left_open(),
                 None => ChangeResult::NotAttempted(NotAttempted::Stopped),
             })
             .collect();
