@@ -19,10 +19,13 @@ pub struct CallContext {
     observer: Arc<dyn Observer>,
 }
 
-/// Is told what happens to calls while they happen.
+/// Is told what happens to calls while they happen; hears nothing of what it does not ask for.
 pub trait Observer: Send + Sync {
     /// A call failed and will be tried again.
-    fn will_retry(&self, retry: &Retry<'_>);
+    fn will_retry(&self, _retry: &Retry<'_>) {}
+
+    /// So many more repositories are going to be looked at.
+    fn repositories_found(&self, _registry: &RegistryKey, _count: usize) {}
 }
 
 /// A call that failed and will be tried again.
@@ -42,9 +45,7 @@ pub struct Retry<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Silent;
 
-impl Observer for Silent {
-    fn will_retry(&self, _: &Retry<'_>) {}
-}
+impl Observer for Silent {}
 
 impl CallContext {
     /// A run that nothing ends and nobody watches; `seed` decides every random wait.

@@ -151,12 +151,15 @@ impl Registry {
     ///
     /// `attempt` may do other things before it spends its turn, such as looking at the tag again; a turn that it
     /// drops goes to the next caller.
-    pub async fn call<T>(
+    pub async fn call<T, F>(
         &self,
         operation: Operation,
         context: &CallContext,
-        attempt: impl AsyncFnMut(Turn) -> Result<T, RegistryError>,
-    ) -> Result<Attempted<T>, RegistryError> {
+        attempt: impl FnMut(Turn) -> F,
+    ) -> Result<Attempted<T>, RegistryError>
+    where
+        F: Future<Output = Result<T, RegistryError>>,
+    {
         retry(self.key(), self.pace(operation), context, attempt).await
     }
 

@@ -9,10 +9,14 @@ mod config;
 mod context;
 mod ecr;
 mod error;
+mod observe;
 mod operation;
 mod pace;
+mod read;
 mod retry;
 mod search;
+#[cfg(test)]
+mod testing;
 
 pub use config::{ConnectOptions, InProcess, client, connect, sdk_config};
 pub use context::{CallContext, Observer, Retry};
@@ -21,7 +25,9 @@ pub use ecr::{
     ListedImage, Page, Put, PutImage, Registry, RepositoryDetail,
 };
 pub use error::{Kind, RegistryError};
+pub use observe::{Observation, Questions, observe};
 pub use operation::Operation;
 pub use pace::{Counts, Pace, Turn};
+pub use read::{Reader, Resolved};
 pub use retry::{Attempted, WAIT_MAX};
 pub use search::{InvalidRate, Rate, Search};

@@ -31,12 +31,15 @@ const STUCK_MAX: Duration = Duration::from_mins(5);
 /// exponentially with full jitter; `Retry-After` is honoured up to [`WAIT_MAX`].
 ///
 /// Once the run is cancelled or its deadline is over, no attempt begins; one under way is awaited.
-pub(super) async fn retry<T>(
+pub(super) async fn retry<T, F>(
     registry: &RegistryKey,
     pace: &Pace,
     context: &CallContext,
-    mut attempt: impl AsyncFnMut(Turn) -> Result<T, RegistryError>,
-) -> Result<Attempted<T>, RegistryError> {
+    mut attempt: impl FnMut(Turn) -> F,
+) -> Result<Attempted<T>, RegistryError>
+where
+    F: Future<Output = Result<T, RegistryError>>,
+{
     let mut last: Option<RegistryError> = None;
     let mut attempts = 0;
     loop {
@@ -117,7 +120,7 @@ mod tests {
         }
         let (context, key) = (CallContext::new(0), RegistryKey::default());
         let pace = Pace::new(Operation::PutImage, Rate::Auto, None);
-        drop(is_send(retry(&key, &pace, &context, async |turn| {
+        drop(is_send(retry(&key, &pace, &context, |turn| async {
             drop(turn);
             tokio::time::sleep(Duration::ZERO).await;
             Ok(())
