@@ -50,7 +50,7 @@ impl Work<'_> {
             Ok(manifest) => manifest,
             Err(error) => return self.run.fail(index, &error),
         };
-        let attempt = async |turn| self.attempt(index, change, after, &manifest, turn).await;
+        let attempt = |turn| self.attempt(index, change, after, &manifest, turn);
         let attempted = self
             .registry
             .call(Operation::PutImage, &self.run.context, attempt)

@@ -1,6 +1,8 @@
 //! Removals: never the last tag of an image, never before every target of the source is proved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::repository::{Reading, Work};
 use crate::changeset::Change;
@@ -60,14 +62,19 @@ impl Work<'_> {
         });
     }
 
-    async fn remove_batch(&self, mut batch: Batch<'_>) {
+    async fn remove_batch(&self, batch: Batch<'_>) {
         for (change, _) in batch.values() {
             self.run.start(change);
         }
-        let mut attempts = 0;
-        let attempt = async |turn: Turn| {
-            attempts += 1;
-            self.attempt_removal(&mut batch, turn, attempts).await
+        let attempts = AtomicU32::new(0);
+        // Attempts follow each other, so that each finds here what the one before has left.
+        let left = Mutex::new(batch);
+        let attempt = |turn: Turn| async {
+            let attempts = attempts.fetch_add(1, Ordering::Relaxed) + 1;
+            let mut batch = std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
+            let done = self.attempt_removal(&mut batch, turn, attempts).await;
+            *left.lock().unwrap_or_else(PoisonError::into_inner) = batch;
+            done
         };
         let done = self
             .registry
@@ -75,6 +82,7 @@ impl Work<'_> {
             .await;
         if let Err(error) = done {
             let is_over = matches!(error.kind(), Kind::Cancelled | Kind::DeadlineOver);
+            let batch = left.into_inner().unwrap_or_else(PoisonError::into_inner);
             for index in batch.into_keys() {
                 match (is_over, self.run.is_open(index)) {
                     (true, true) => {}

@@ -214,7 +214,7 @@ impl<'a> Work<'a> {
 
     async fn fetch(&self, ids: &[ImageId]) -> Result<FetchedImages, RegistryError> {
         let _lane = self.lanes.reads.acquire().await;
-        let attempt = async |turn| self.registry.batch_get_image(turn, self.repository, ids).await;
+        let attempt = |turn| self.registry.batch_get_image(turn, self.repository, ids);
         let fetched = self
             .registry
             .call(Operation::BatchGetImage, &self.run.context, attempt)
