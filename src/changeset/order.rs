@@ -246,6 +246,7 @@ mod tests {
             rules: Vec::new(),
             source: None,
             requires: requires.iter().map(|tag| tag.parse().unwrap()).collect(),
+            backup_of: Vec::new(),
             reason: Reason::Rollback,
             is_reversible: true,
         }

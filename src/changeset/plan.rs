@@ -550,6 +550,7 @@ impl<'a> Planner<'a> {
                 rules: names(planned.requests.iter().map(|request| request.rule).collect()),
                 source: planned.source,
                 requires: planned.requires.into_iter().collect(),
+                backup_of: planned.backup_of.into_iter().collect(),
                 reason: planned.reason,
                 is_reversible: planned.is_reversible,
             })
