@@ -6,4 +6,5 @@ pub mod event;
 pub mod inventory;
 pub mod model;
 pub mod plan;
+pub mod render;
 pub mod yaml;
