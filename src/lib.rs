@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod changeset;
+pub mod cli;
 pub mod diagnostic;
 pub mod event;
 pub mod inventory;
@@ -9,4 +10,5 @@ pub mod model;
 pub mod plan;
 pub mod registry;
 pub mod sandbox;
+pub mod render;
 pub mod yaml;

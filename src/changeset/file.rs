@@ -355,7 +355,7 @@ impl Document {
             diagnostics: changeset
                 .diagnostics
                 .iter()
-                .map(|d| diagnostic_record(d, sources))
+                .map(|d| DiagnosticRecord::new(d, sources))
                 .collect(),
             summary: Summary {
                 add: counts.creates,
@@ -527,26 +527,40 @@ fn place(digest: Digest) -> Place {
     }
 }
 
-fn diagnostic_record(diagnostic: &Diagnostic, sources: &Sources) -> DiagnosticRecord {
-    let range = diagnostic.labels.first().and_then(|label| {
-        let (source, start, end) = sources.locate(label.span)?;
-        let record = |at: crate::diagnostic::Position| PositionRecord {
+impl DiagnosticRecord {
+    /// Writes a diagnostic down; `sources` are the texts that it points into.
+    pub fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
+        let places = diagnostic
+            .labels
+            .iter()
+            .filter_map(|label| Some((sources.locate(label.span)?, label.text.as_str())));
+        let position = |at: crate::diagnostic::Position| PositionRecord {
             line: at.line,
             column: at.column,
             byte: at.byte,
         };
-        Some(RangeRecord {
-            filename: source.path.clone(),
-            start: record(start),
-            end: record(end),
-        })
-    });
-    DiagnosticRecord {
-        severity: diagnostic.severity.as_str().to_owned(),
-        code: diagnostic.code.as_str().to_owned(),
-        summary: diagnostic.message.clone(),
-        detail: diagnostic.help.clone(),
-        range,
+        let mut range = None;
+        let mut detail = Vec::new();
+        for ((source, start, end), text) in places {
+            if range.is_some() {
+                detail.push(format!("{}:{}:{}: {text}", source.path, start.line, start.column));
+                continue;
+            }
+            range = Some(RangeRecord {
+                filename: source.path.clone(),
+                start: position(start),
+                end: position(end),
+            });
+            detail.extend((!text.is_empty()).then(|| text.to_owned()));
+        }
+        detail.extend(diagnostic.help.iter().map(|help| format!("help: {help}")));
+        Self {
+            severity: diagnostic.severity.as_str().to_owned(),
+            code: diagnostic.code.as_str().to_owned(),
+            summary: diagnostic.message.clone(),
+            detail: (!detail.is_empty()).then(|| detail.join("\n")),
+            range,
+        }
     }
 }
 

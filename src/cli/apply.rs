@@ -18,11 +18,11 @@ use crate::apply::{self, OnError, Options};
 use crate::changeset::file::{Document, FORMAT_VERSION, plan_digest};
 use crate::changeset::{Changeset, Counts, check_limits};
 use crate::diagnostic::Sources;
-use crate::event::{ChangeResult, Ending, Outcome};
+use crate::event::{ChangeResult, Ending, Events, Outcome};
 use crate::model::Digest;
 use crate::plan::Limits;
-use crate::registry::{CallContext, Operation, Rate};
-use crate::render::{self, Progress};
+use crate::registry::{CallContext, Rate};
+use crate::render::{self, OutcomeView};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -147,7 +147,8 @@ async fn apply_saved(
         ));
     }
     let connections = identity::connect_saved(&changeset, args, &session.environment).await?;
-    session.print_changeset(&changeset, &Sources::default(), &args.output)?;
+    let pace = connections.puts_per_second();
+    session.print_changeset(&changeset, &Sources::default(), &args.output, pace)?;
     let saved = Saved { changeset, sources: Sources::default(), question: Question::default() };
     let resume = format!("ecr-retag apply {}", path.display());
     if !saved.changeset.changes.is_empty() {
@@ -180,22 +181,20 @@ async fn apply_plans(
     let scope = planning::scope(&args.scope, &plan)?;
     let connections =
         connect::connect(&plan.registries, &args.connection, args.put_rate, &session.environment).await?;
-    let progress = Progress::new(&session.printer);
     let gathering = Gathering {
         connections: &connections,
         scope: &scope,
         context,
-        events: &progress.events(),
+        events: &Events::none(),
         environment: &session.environment,
         keeps_unchanged: args.output.full,
     };
     let planned = planning::gather(&plan, sources, warnings, &gathering).await;
-    progress.finish();
     let mut planned = planned?;
     if let Some(approve) = args.auto_approve {
         planned.changeset.approve(approve.into());
     }
-    session.print_planned(&planned, &args.output)?;
+    session.print_planned(&planned, &args.output, connections.puts_per_second())?;
     if planned.has_errors() {
         return Ok(Exit::Error);
     }
@@ -207,7 +206,7 @@ async fn apply_plans(
     refuse_unexpected(args, &changeset)?;
     refuse_beyond_limits(args, &changeset)?;
     if args.auto_approve.is_none() && !changeset.changes.is_empty() {
-        let prompt = render::prompt_text(&changeset, session.printer.err_look());
+        let prompt = render::prompt_text(&changeset.registries);
         if !approval::ask(&session.printer, &prompt, interrupt.token()).await? {
             session.printer.err("\nApply cancelled.\n");
             return Ok(interrupt.exit().unwrap_or(Exit::Declined));
@@ -272,7 +271,6 @@ async fn carry_out(
         return Ok(Exit::Done);
     }
     let journal = open_journal(session, args, &saved)?;
-    let progress = Progress::new(&session.printer);
     let options = Options {
         parallelism: usize::from(args.parallelism),
         on_error: match args.on_error {
@@ -281,14 +279,18 @@ async fn carry_out(
         },
         verifies: !args.no_verify,
     };
-    let events = progress.events();
+    let events = Events::none();
     let registries = &connections.registries;
     let outcome = apply::apply(&saved.changeset, registries, &options, context, &events, &journal).await;
-    progress.finish();
     let recap = journal.recap(&outcome.results, &outcome.ending);
     let path = journal.path().map(Path::to_owned).unwrap_or_default();
     recap.map_err(|source| CliError::Write { path, source })?;
-    let text = render::outcome_text(&saved.changeset, &outcome, resume, session.printer.out_look());
+    let view = OutcomeView {
+        look: session.printer.out_look(),
+        is_full: args.output.full,
+        carry_on: Some(resume),
+    };
+    let text = render::outcome_text(&saved.changeset, &outcome, &view);
     // A reader that has gone away changes nothing about what was done.
     if args.output.format() == Format::Text {
         let _ = session.print(&text);
@@ -368,10 +370,4 @@ impl ApplyArgs {
     pub(super) fn put_rate(&self) -> Rate {
         self.put_rate
     }
-}
-
-/// The pace of `PutImage` that a changeset is going to be applied at, for the estimate of how long it takes.
-pub(super) fn puts_per_second(connections: &Connections) -> Option<f64> {
-    let rates = connections.registries.values().map(|r| r.pace(Operation::PutImage).per_second());
-    rates.filter(|rate| rate.is_finite()).reduce(f64::max)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ColorChoice, ValueEnum, ValueHint};
 
 use crate::model::Region;
 use crate::registry::Rate;
@@ -12,25 +12,14 @@ use crate::registry::Rate;
 #[derive(Debug, Clone, Args)]
 pub struct GlobalArgs {
     /// When to colour [env: NO_COLOR, CLICOLOR_FORCE, FORCE_COLOR]
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorWhen::Auto, hide_default_value = true, help_heading = "General")]
-    pub color: ColorWhen,
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_default_value = true, help_heading = "General")]
+    pub color: ColorChoice,
     /// Print only what was asked for, warnings and errors
     #[arg(long, short, global = true, conflicts_with = "verbose", help_heading = "General")]
     pub quiet: bool,
     /// Say more; twice for the AWS SDK's own log
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "General")]
     pub verbose: u8,
-}
-
-/// When to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorWhen {
-    /// On a terminal, unless the environment says otherwise
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
 }
 
 /// Plan files and the values of their variables.

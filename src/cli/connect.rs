@@ -8,7 +8,7 @@ use super::args::ConnectionArgs;
 use super::{CliError, Environment};
 use crate::model::RegistryKey;
 use crate::plan;
-use crate::registry::{self, ConnectOptions, InProcess, Rate, Registry, RegistryError};
+use crate::registry::{self, ConnectOptions, InProcess, Operation, Rate, Registry, RegistryError};
 use crate::sandbox::{self, Sandbox};
 
 /// The registries of a plan, connected as far as that went.
@@ -20,6 +20,12 @@ pub(super) struct Connections {
 }
 
 impl Connections {
+    /// The pace of `PutImage` at which the slowest registry begins, for the estimate of how long an apply takes.
+    pub(super) fn puts_per_second(&self) -> f64 {
+        let paces = self.registries.values().map(|r| r.pace(Operation::PutImage).per_second());
+        paces.fold(f64::INFINITY, f64::min)
+    }
+
     /// Writes the sandbox's state down, if there is one.
     pub(super) fn close(&self) -> Result<(), CliError> {
         self.sandbox.as_ref().map_or(Ok(()), |sandbox| Ok(sandbox.save()?))

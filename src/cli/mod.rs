@@ -20,14 +20,14 @@ mod validate;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 
 pub use environment::Environment;
 pub use error::CliError;
 pub use exit::Exit;
 
-use crate::render::{ColorChoice, Printer, Verbosity, Written};
-use args::{ColorWhen, GlobalArgs};
+use crate::render::{Printer, Verbosity, Written};
+use args::GlobalArgs;
 
 /// Retag images in Amazon ECR in bulk, without pulling an image.
 ///
@@ -72,17 +72,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -
         Ok(cli) => cli,
         Err(error) => return report_usage(&error, &environment),
     };
-    let color = match cli.global.color {
-        ColorWhen::Auto => ColorChoice::Auto,
-        ColorWhen::Always => ColorChoice::Always,
-        ColorWhen::Never => ColorChoice::Never,
-    };
     let verbosity = match (cli.global.quiet, cli.global.verbose) {
         (true, _) => Verbosity::Quiet,
         (_, 0) => Verbosity::Normal,
         _ => Verbosity::Verbose,
     };
-    let printer = Printer::new(&environment.streams, color, verbosity);
+    let printer = Printer::new(&environment.streams, cli.global.color, verbosity);
     let session = Session { printer, environment };
     let done = match cli.command {
         Command::Validate(args) => validate::run(&session, &args),
@@ -127,13 +122,13 @@ fn report_usage(error: &clap::Error, environment: &Environment) -> ExitCode {
 impl Session {
     /// Prints what ended a command early.
     fn report(&self, error: &CliError) -> Exit {
-        self.print_error(&error.to_string(), error.help().as_deref());
+        self.print_error(error, error.help().as_deref());
         error.exit()
     }
 
     /// Prints one error about the world.
-    pub(crate) fn print_error(&self, message: &str, help: Option<&str>) {
-        self.printer.err(&crate::render::error_text(message, help, self.printer.err_look()));
+    pub(crate) fn print_error(&self, error: &dyn std::error::Error, help: Option<&str>) {
+        self.printer.err(&crate::render::error_text(error, help, self.printer.err_look()));
     }
 
     /// Prints what was asked for; a reader that has gone away ends a command quietly.

@@ -24,6 +24,7 @@ impl Session {
         changeset: &Changeset,
         sources: &Sources,
         output: &OutputArgs,
+        puts_per_second: f64,
     ) -> Result<(), CliError> {
         if let Some(path) = &output.json_into {
             write_file(path, &Document::new(changeset, sources).to_json())?;
@@ -35,13 +36,14 @@ impl Session {
                     look: self.printer.out_look(),
                     is_full: output.full,
                     plan_digest: Some(&digest),
-                    put_rate: None,
+                    puts_per_second,
                 };
                 render::changeset_text(changeset, &view)
             }
             Format::Json => Document::new(changeset, sources).to_json(),
-            Format::Markdown => render::changeset_markdown(changeset, &digest),
-            Format::Html => render::changeset_html(changeset, &digest),
+            Format::Markdown | Format::Html => {
+                return Err(CliError::usage("this format is not written yet", "use text or json"));
+            }
         };
         self.print(&text)?;
         Ok(())

@@ -10,7 +10,7 @@ use super::planning::{self, Gathering, Planned};
 use super::{CliError, Exit, Session, connect, input};
 use crate::changeset::file::Document;
 use crate::registry::{CallContext, Rate};
-use crate::render::Progress;
+use crate::event::Events;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -56,21 +56,19 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
     let scope = planning::scope(&args.scope, &plan)?;
     let connections =
         connect::connect(&plan.registries, &args.connection, Rate::Auto, &session.environment).await?;
-    let progress = Progress::new(&session.printer);
     let context = CallContext::new(session.environment.seed).with_cancel(interrupt.token().clone());
     let gathering = Gathering {
         connections: &connections,
         scope: &scope,
         context: &context,
-        events: &progress.events(),
+        events: &Events::none(),
         environment: &session.environment,
         keeps_unchanged: args.output.full,
     };
     let planned = planning::gather(&plan, sources, warnings, &gathering).await;
-    progress.finish();
     let planned = planned?;
     connections.close()?;
-    session.print_planned(&planned, &args.output)?;
+    session.print_planned(&planned, &args.output, connections.puts_per_second())?;
     if planned.has_errors() {
         return Ok(Exit::Error);
     }
@@ -91,12 +89,12 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
 
 impl Session {
     /// Prints a changeset with everything there is to say about it.
-    pub(super) fn print_planned(&self, planned: &Planned, output: &OutputArgs) -> Result<(), CliError> {
+    pub(super) fn print_planned(&self, planned: &Planned, output: &OutputArgs, puts_per_second: f64) -> Result<(), CliError> {
         for (_, error) in &planned.failures {
-            self.print_error(&error.to_string(), error.help().as_deref());
+            self.print_error(error, error.help().as_deref());
         }
         self.print_diagnostics(&planned.changeset.diagnostics, &planned.sources);
-        self.print_changeset(&planned.changeset, &planned.sources, output)?;
+        self.print_changeset(&planned.changeset, &planned.sources, output, puts_per_second)?;
         Ok(())
     }
 }

@@ -127,7 +127,7 @@ impl<'a> Desk<'a> {
             key,
             reader: Reader::new(registry, gathering.context),
             wanted: plan.repositories(key),
-            reads: Box::new(move |repository| plan.reads(key, repository, now)),
+            reads: Box::new(move |repository| plan.reads(key, repository)),
             losing: Box::new(move |inventory| {
                 images_losing_tags(&Input { plan, registry: key, inventory, now, scope })
             }),

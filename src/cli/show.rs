@@ -10,6 +10,9 @@ use crate::changeset::Changeset;
 use crate::changeset::file::Document;
 use crate::diagnostic::Sources;
 
+/// The quota that accounts have by default, for the estimate of how long an apply takes.
+const DEFAULT_PUTS_PER_SECOND: f64 = 10.0;
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecr-retag show cut.json\n  ecr-retag show cut.json --format markdown")]
 pub(super) struct ShowArgs {
@@ -23,7 +26,7 @@ pub(super) struct ShowArgs {
 pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> {
     let text = input::read_text(&args.changeset)?;
     let (changeset, _) = parse_changeset(&args.changeset, &text)?;
-    session.print_changeset(&changeset, &Sources::default(), &args.output)?;
+    session.print_changeset(&changeset, &Sources::default(), &args.output, DEFAULT_PUTS_PER_SECOND)?;
     Ok(Exit::Done)
 }
 

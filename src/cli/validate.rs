@@ -18,7 +18,7 @@ pub(super) struct ValidateArgs {
 pub(super) fn run(session: &Session, args: &ValidateArgs) -> Result<Exit, CliError> {
     let loaded = input::load_plans(&args.plan, &session.environment)?;
     if args.json {
-        session.print(&crate::render::diagnostics_json(&loaded.diagnostics, &loaded.sources))?;
+        session.print_diagnostics(&loaded.diagnostics, &loaded.sources);
     } else {
         session.print_diagnostics(&loaded.diagnostics, &loaded.sources);
     }

@@ -1,0 +1,20 @@
+//! Everything that is printed: pure views from data to text, and [`Printer`], which alone writes it.
+
+mod changeset;
+mod diagnostic;
+#[cfg(test)]
+mod fixture;
+mod grouping;
+mod message;
+mod outcome;
+mod printer;
+mod prompt;
+mod text;
+
+pub use changeset::{ChangesetView, changeset_text};
+pub use diagnostic::diagnostics_text;
+pub use message::{error_text, warning_text};
+pub use outcome::{OutcomeCounts, OutcomeView, outcome_text};
+pub use printer::{Environment, Printer, Verbosity, Written};
+pub use prompt::{APPROVAL, prompt_text};
+pub use text::{Look, escape, escape_json};
