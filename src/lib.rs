@@ -9,6 +9,6 @@ pub mod inventory;
 pub mod model;
 pub mod plan;
 pub mod registry;
-pub mod sandbox;
 pub mod render;
+pub mod sandbox;
 pub mod yaml;

@@ -41,13 +41,25 @@ impl Changeset {
         let planned: BTreeSet<Address> = self.changes.iter().map(|change| change.address.clone()).collect();
         loop {
             let mut more = Vec::new();
-            for change in self.changes.iter().filter(|change| !out.contains_key(&change.address)) {
-                let neighbour = |tag: &Tag| Address { tag: tag.clone(), ..change.address.clone() };
-                let unmet = change.requires.iter().find(|tag| out.contains_key(&neighbour(tag)));
+            for change in self
+                .changes
+                .iter()
+                .filter(|change| !out.contains_key(&change.address))
+            {
+                let neighbour = |tag: &Tag| Address {
+                    tag: tag.clone(),
+                    ..change.address.clone()
+                };
+                let unmet = change
+                    .requires
+                    .iter()
+                    .find(|tag| out.contains_key(&neighbour(tag)));
                 let is_needless = !change.backup_of.is_empty()
-                    && change.backup_of.iter().map(neighbour).all(|moved| {
-                        out.contains_key(&moved) || !planned.contains(&moved)
-                    });
+                    && change
+                        .backup_of
+                        .iter()
+                        .map(neighbour)
+                        .all(|moved| out.contains_key(&moved) || !planned.contains(&moved));
                 if let Some(tag) = unmet {
                     more.push((change.address.clone(), SkipReason::Requires(tag.clone())));
                 } else if is_needless && let Some(moved) = change.backup_of.first() {
@@ -65,7 +77,11 @@ impl Changeset {
         self.changes = kept;
         self.skipped.extend(left_out.into_iter().filter_map(|change| {
             let why = out.remove(&change.address)?;
-            Some(Skipped { address: change.address, rules: change.rules, why })
+            Some(Skipped {
+                address: change.address,
+                rules: change.rules,
+                why,
+            })
         }));
         self.skipped.sort_by(|a, b| a.address.cmp(&b.address));
     }

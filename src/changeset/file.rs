@@ -475,7 +475,13 @@ fn change_record(change: &Change, is_qualified: bool) -> ChangeRecord {
     };
     let neighbours = |tags: &[Tag]| {
         tags.iter()
-            .map(|tag| Address { tag: tag.clone(), ..change.address.clone() }.to_text(is_qualified))
+            .map(|tag| {
+                Address {
+                    tag: tag.clone(),
+                    ..change.address.clone()
+                }
+                .to_text(is_qualified)
+            })
             .collect()
     };
     ChangeRecord {
@@ -607,12 +613,19 @@ fn read_change(record: &ChangeRecord, registries: &[RegistryIdentity]) -> Result
         }
         _ => return Err("`actions` do not fit `before` and `after`".to_owned()),
     };
-    let prefix = record.address.strip_suffix(record.tag.as_str()).unwrap_or_default();
+    let prefix = record
+        .address
+        .strip_suffix(record.tag.as_str())
+        .unwrap_or_default();
     let neighbours = |addresses: &[String]| {
         addresses
             .iter()
             .map(|address| {
-                parse(address.strip_prefix(prefix).ok_or("it refers to a tag of another repository")?)
+                parse(
+                    address
+                        .strip_prefix(prefix)
+                        .ok_or("it refers to a tag of another repository")?,
+                )
             })
             .collect::<Result<Vec<Tag>, String>>()
     };

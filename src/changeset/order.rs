@@ -232,7 +232,10 @@ mod tests {
         let digest = |image: u8| Digest::of(&[image]);
         let action = match before {
             None => Action::Create { after: digest(after) },
-            Some(before) => Action::Move { before: digest(before), after: digest(after) },
+            Some(before) => Action::Move {
+                before: digest(before),
+                after: digest(after),
+            },
         };
         Change {
             address: Address {
@@ -271,7 +274,10 @@ mod tests {
             }
         }
         let after = images(&tags);
-        bared.into_iter().filter(|digest| before.contains(digest) && after.contains(digest)).collect()
+        bared
+            .into_iter()
+            .filter(|digest| before.contains(digest) && after.contains(digest))
+            .collect()
     }
 
     fn in_waves(changes: &[Change]) -> Vec<Vec<&Change>> {
@@ -283,14 +289,22 @@ mod tests {
     }
 
     fn an_order_spares_all(changes: &[Change], tags: &BTreeMap<Tag, Digest>) -> bool {
-        fn search<'a>(done: &mut Vec<Vec<&'a Change>>, left: &[&'a Change], tags: &BTreeMap<Tag, Digest>) -> bool {
+        fn search<'a>(
+            done: &mut Vec<Vec<&'a Change>>,
+            left: &[&'a Change],
+            tags: &BTreeMap<Tag, Digest>,
+        ) -> bool {
             if left.is_empty() {
                 return bared(done, tags).is_empty();
             }
             (0..left.len()).any(|at| {
                 let mut rest = left.to_vec();
                 let next = rest.remove(at);
-                if next.requires.iter().any(|tag| rest.iter().any(|change| change.address.tag == *tag)) {
+                if next
+                    .requires
+                    .iter()
+                    .any(|tag| rest.iter().any(|change| change.address.tag == *tag))
+                {
                     return false;
                 }
                 done.push(vec![next]);
@@ -303,18 +317,27 @@ mod tests {
     }
 
     fn tags_before(changes: &[Change], others: &[(String, u8)]) -> BTreeMap<Tag, Digest> {
-        let moved = changes.iter().filter_map(|c| Some((c.address.tag.clone(), c.action.before()?)));
-        let others = others.iter().map(|(tag, image)| (tag.parse().unwrap(), Digest::of(&[*image])));
+        let moved = changes
+            .iter()
+            .filter_map(|c| Some((c.address.tag.clone(), c.action.before()?)));
+        let others = others
+            .iter()
+            .map(|(tag, image)| (tag.parse().unwrap(), Digest::of(&[*image])));
         moved.chain(others).collect()
     }
 
     #[test]
     fn a_backup_comes_before_its_move() {
-        let mut changes =
-            vec![change("previous", Some(0), 1, &[]), change("stable", Some(1), 2, &["previous"])];
+        let mut changes = vec![
+            change("previous", Some(0), 1, &[]),
+            change("stable", Some(1), 2, &["previous"]),
+        ];
         let tags = tags_before(&changes, &[("1.7.2".to_owned(), 0), ("rc".to_owned(), 2)]);
         assign_waves(&mut changes, &tags);
-        assert_eq!(changes.iter().map(|change| change.wave).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(
+            changes.iter().map(|change| change.wave).collect::<Vec<_>>(),
+            [0, 1]
+        );
     }
 
     #[test]
@@ -322,13 +345,17 @@ mod tests {
         let mut changes = vec![change("blue", Some(1), 2, &[]), change("green", Some(2), 1, &[])];
         let tags = tags_before(&changes, &[("1.7".to_owned(), 2)]);
         assign_waves(&mut changes, &tags);
-        assert_eq!(changes.iter().map(|change| change.wave).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(
+            changes.iter().map(|change| change.wave).collect::<Vec<_>>(),
+            [1, 0]
+        );
     }
 
     #[test]
     fn unrelated_changes_go_at_once() {
-        let mut changes: Vec<Change> =
-            (0..100).map(|n| change(&format!("t{n}"), Some(n), n + 100, &[])).collect();
+        let mut changes: Vec<Change> = (0..100)
+            .map(|n| change(&format!("t{n}"), Some(n), n + 100, &[]))
+            .collect();
         let tags = tags_before(&changes, &[]);
         assign_waves(&mut changes, &tags);
         assert!(changes.iter().all(|change| change.wave == 0));

@@ -113,7 +113,10 @@ async fn apply(session: &Session, args: &ApplyArgs, interrupt: &Interrupt) -> Re
         if input::is_changeset(&text) {
             return apply_saved(session, args, interrupt, &context, path, &text).await;
         }
-        let plan = crate::plan::PlanInput { path: path.clone(), text };
+        let plan = crate::plan::PlanInput {
+            path: path.clone(),
+            text,
+        };
         return apply_plans(session, args, interrupt, &context, vec![plan]).await;
     }
     let plans = input::read_plans(&args.plan.plans)?;
@@ -149,7 +152,11 @@ async fn apply_saved(
     let connections = identity::connect_saved(&changeset, args, &session.environment).await?;
     let pace = connections.puts_per_second();
     session.print_changeset(&changeset, &Sources::default(), &args.output, pace)?;
-    let saved = Saved { changeset, sources: Sources::default(), question: Question::default() };
+    let saved = Saved {
+        changeset,
+        sources: Sources::default(),
+        question: Question::default(),
+    };
     let resume = format!("ecr-retag apply {}", path.display());
     if !saved.changeset.changes.is_empty() {
         identity::check(&saved.changeset, &connections, context).await?;
@@ -179,8 +186,13 @@ async fn apply_plans(
         }
     };
     let scope = planning::scope(&args.scope, &plan)?;
-    let connections =
-        connect::connect(&plan.registries, &args.connection, args.put_rate, &session.environment).await?;
+    let connections = connect::connect(
+        &plan.registries,
+        &args.connection,
+        args.put_rate,
+        &session.environment,
+    )
+    .await?;
     let gathering = Gathering {
         connections: &connections,
         scope: &scope,
@@ -202,7 +214,9 @@ async fn apply_plans(
         return Ok(Exit::Refused);
     }
     let question = question(args, &planned, &connections);
-    let Planned { changeset, sources, .. } = planned;
+    let Planned {
+        changeset, sources, ..
+    } = planned;
     refuse_unexpected(args, &changeset)?;
     refuse_beyond_limits(args, &changeset)?;
     if args.auto_approve.is_none() && !changeset.changes.is_empty() {
@@ -212,7 +226,11 @@ async fn apply_plans(
             return Ok(interrupt.exit().unwrap_or(Exit::Declined));
         }
     }
-    let saved = Saved { changeset, sources, question };
+    let saved = Saved {
+        changeset,
+        sources,
+        question,
+    };
     let resume = "run the same command again";
     let exit = carry_out(session, args, interrupt, context, &connections, saved, resume).await;
     connections.close()?;
@@ -238,7 +256,11 @@ fn refuse_unexpected(args: &ApplyArgs, changeset: &Changeset) -> Result<(), CliE
 }
 
 fn refuse_beyond_limits(args: &ApplyArgs, changeset: &Changeset) -> Result<(), CliError> {
-    let Limits { creates, moves, removes } = changeset.limits;
+    let Limits {
+        creates,
+        moves,
+        removes,
+    } = changeset.limits;
     let lifted = |limit: Option<u64>, allowed: Option<u64>| limit.map(|limit| allowed.unwrap_or(limit));
     let limits = Limits {
         creates: lifted(creates, args.allow_creates),
@@ -246,13 +268,21 @@ fn refuse_beyond_limits(args: &ApplyArgs, changeset: &Changeset) -> Result<(), C
         removes: lifted(removes, args.allow_removes),
     };
     let passed = check_limits(&limits, Counts::of(&changeset.changes));
-    let Some(first) = passed.first() else { return Ok(()) };
+    let Some(first) = passed.first() else {
+        return Ok(());
+    };
     let each = |passed: &crate::changeset::LimitPassed| {
-        format!("{} changes, `policy.{}` allows {}", passed.count, passed.key, passed.limit)
+        format!(
+            "{} changes, `policy.{}` allows {}",
+            passed.count, passed.key, passed.limit
+        )
     };
     Err(CliError::refused(
         passed.iter().map(each).collect::<Vec<_>>().join("; "),
-        format!("raise `policy.{}`, or lift it for one run with `{} {}`", first.key, first.flag, first.count),
+        format!(
+            "raise `policy.{}`, or lift it for one run with `{} {}`",
+            first.key, first.flag, first.count
+        ),
     ))
 }
 
@@ -315,16 +345,23 @@ fn open_journal(session: &Session, args: &ApplyArgs, saved: &Saved) -> Result<Jo
         question: saved.question.clone(),
         changeset: document,
     };
-    let journal = Journal::create(&path, header, Arc::clone(&session.environment.clock)).map_err(|source| {
-        if source.kind() == std::io::ErrorKind::AlreadyExists {
-            CliError::refused(
-                format!("`{}` exists already, and a journal is never overwritten", path.display()),
-                "choose another file with `--journal`",
-            )
-        } else {
-            CliError::Write { path: path.clone(), source }
-        }
-    })?;
+    let journal =
+        Journal::create(&path, header, Arc::clone(&session.environment.clock)).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::AlreadyExists {
+                CliError::refused(
+                    format!(
+                        "`{}` exists already, and a journal is never overwritten",
+                        path.display()
+                    ),
+                    "choose another file with `--journal`",
+                )
+            } else {
+                CliError::Write {
+                    path: path.clone(),
+                    source,
+                }
+            }
+        })?;
     session.printer.note(&format!("Journal: {}\n", path.display()));
     Ok(journal)
 }
@@ -333,7 +370,11 @@ fn question(args: &ApplyArgs, planned: &Planned, connections: &Connections) -> Q
     let changeset = &planned.changeset;
     let endpoint = args.connection.endpoint_url.clone().unwrap_or_default();
     Question {
-        sources: changeset.sources.iter().map(|s| (s.path.clone(), s.digest.to_string())).collect(),
+        sources: changeset
+            .sources
+            .iter()
+            .map(|s| (s.path.clone(), s.digest.to_string()))
+            .collect(),
         variables: changeset.variables.clone().into_iter().collect(),
         targets: args.scope.targets.clone(),
         excludes: args.scope.excludes.clone(),
@@ -341,7 +382,14 @@ fn question(args: &ApplyArgs, planned: &Planned, connections: &Connections) -> Q
             .registries
             .iter()
             .filter(|registry| connections.registries.contains_key(&registry.key))
-            .map(|r| (r.key.to_string(), r.account.to_string(), r.region.to_string(), endpoint.clone()))
+            .map(|r| {
+                (
+                    r.key.to_string(),
+                    r.account.to_string(),
+                    r.region.to_string(),
+                    endpoint.clone(),
+                )
+            })
             .collect(),
     }
 }
@@ -356,10 +404,23 @@ fn exit_of(outcome: &Outcome, interrupt: &Interrupt) -> Exit {
     {
         return exit;
     }
-    let has_failed = outcome.results.iter().any(|result| matches!(result, ChangeResult::Failed(_)));
-    let is_stale = outcome.results.iter().any(|result| matches!(result, ChangeResult::Stale { .. }));
-    let was_cut_short = matches!(outcome.ending, Ending::OutOfTime | Ending::Hopeless(_) | Ending::Interrupted);
-    if is_stale && !has_failed && !was_cut_short { Exit::Stale } else { Exit::Incomplete }
+    let has_failed = outcome
+        .results
+        .iter()
+        .any(|result| matches!(result, ChangeResult::Failed(_)));
+    let is_stale = outcome
+        .results
+        .iter()
+        .any(|result| matches!(result, ChangeResult::Stale { .. }));
+    let was_cut_short = matches!(
+        outcome.ending,
+        Ending::OutOfTime | Ending::Hopeless(_) | Ending::Interrupted
+    );
+    if is_stale && !has_failed && !was_cut_short {
+        Exit::Stale
+    } else {
+        Exit::Incomplete
+    }
 }
 
 impl ApplyArgs {

@@ -54,6 +54,9 @@ pub(super) async fn ask(
         () = cancel.cancelled() => return Ok(false),
         line = answer => line.map_err(io::Error::other).and_then(|line| line),
     };
-    let line = line.map_err(|source| CliError::Read { path: "standard input".into(), source })?;
+    let line = line.map_err(|source| CliError::Read {
+        path: "standard input".into(),
+        source,
+    })?;
     Ok(line.trim() == "yes")
 }

@@ -15,7 +15,13 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_default_value = true, help_heading = "General")]
     pub color: ColorChoice,
     /// Print only what was asked for, warnings and errors
-    #[arg(long, short, global = true, conflicts_with = "verbose", help_heading = "General")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "General"
+    )]
     pub quiet: bool,
     /// Say more; twice for the AWS SDK's own log
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "General")]
@@ -137,17 +143,25 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "it must be a number of seconds".to_owned())?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "it must be a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// Reads a span such as `90s`, `10m` or `1h30m`.
 pub fn parse_span(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| "it must be a span such as 90s or 10m".to_owned())?;
-    Duration::try_from(span).ok().filter(|span| !span.is_zero()).ok_or_else(|| "it must be above zero".to_owned())
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "it must be a span such as 90s or 10m".to_owned())?;
+    Duration::try_from(span)
+        .ok()
+        .filter(|span| !span.is_zero())
+        .ok_or_else(|| "it must be above zero".to_owned())
 }
 
 /// Reads `auto`, `max` or a number of calls per second.
 pub fn parse_rate(text: &str) -> Result<Rate, String> {
-    text.parse().map_err(|error: crate::registry::InvalidRate| error.to_string())
+    text.parse()
+        .map_err(|error: crate::registry::InvalidRate| error.to_string())
 }

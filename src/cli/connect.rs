@@ -22,13 +22,18 @@ pub(super) struct Connections {
 impl Connections {
     /// The pace of `PutImage` at which the slowest registry begins, for the estimate of how long an apply takes.
     pub(super) fn puts_per_second(&self) -> f64 {
-        let paces = self.registries.values().map(|r| r.pace(Operation::PutImage).per_second());
+        let paces = self
+            .registries
+            .values()
+            .map(|r| r.pace(Operation::PutImage).per_second());
         paces.fold(f64::INFINITY, f64::min)
     }
 
     /// Writes the sandbox's state down, if there is one.
     pub(super) fn close(&self) -> Result<(), CliError> {
-        self.sandbox.as_ref().map_or(Ok(()), |sandbox| Ok(sandbox.save()?))
+        self.sandbox
+            .as_ref()
+            .map_or(Ok(()), |sandbox| Ok(sandbox.save()?))
     }
 }
 
@@ -39,9 +44,17 @@ pub(super) async fn connect(
     put_rate: Rate,
     environment: &Environment,
 ) -> Result<Connections, CliError> {
-    let sandbox = args.sandbox.as_deref().map(|path| open_sandbox(path, environment)).transpose()?;
+    let sandbox = args
+        .sandbox
+        .as_deref()
+        .map(|path| open_sandbox(path, environment))
+        .transpose()?;
     let options = connect_options(args, put_rate, sandbox.as_ref(), environment);
-    let mut connections = Connections { registries: BTreeMap::new(), failures: Vec::new(), sandbox };
+    let mut connections = Connections {
+        registries: BTreeMap::new(),
+        failures: Vec::new(),
+        sandbox,
+    };
     for registry in registries {
         match registry::connect(registry, &options).await {
             Ok(connected) => {
@@ -76,7 +89,10 @@ pub(super) fn connect_options(
         profile: args.profile.clone(),
         region,
         endpoint_url: args.endpoint_url.clone(),
-        ca_bundle: args.ca_bundle.clone().or_else(|| environment.get("AWS_CA_BUNDLE").map(Into::into)),
+        ca_bundle: args
+            .ca_bundle
+            .clone()
+            .or_else(|| environment.get("AWS_CA_BUNDLE").map(Into::into)),
         no_verify_ssl: args.no_verify_ssl,
         connect_timeout: args.connect_timeout,
         read_timeout: args.read_timeout,

@@ -25,7 +25,10 @@ pub struct Environment {
 
 impl Environment {
     /// What surrounds this process.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads environment and clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads environment and clock"
+    )]
     pub fn of_process() -> Self {
         use std::io::IsTerminal as _;
         let variables: BTreeMap<String, String> = std::env::vars_os()
@@ -50,7 +53,10 @@ impl Environment {
 
     /// A variable, unless it is unset or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// The time.

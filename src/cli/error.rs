@@ -76,22 +76,35 @@ pub enum CliError {
 
 impl CliError {
     pub(super) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), help: Some(help.into()) }
+        Self::Usage {
+            message: message.into(),
+            help: Some(help.into()),
+        }
     }
 
     pub(super) fn refused(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Refused { message: message.into(), help: Some(help.into()) }
+        Self::Refused {
+            message: message.into(),
+            help: Some(help.into()),
+        }
     }
 
     pub(super) fn other(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Other { message: message.into(), help: Some(help.into()) }
+        Self::Other {
+            message: message.into(),
+            help: Some(help.into()),
+        }
     }
 
     /// How the program ends after this.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::Usage,
-            Self::Refused { .. } | Self::Changeset { source: InvalidChangeset::Edited { .. }, .. } => Exit::Refused,
+            Self::Refused { .. }
+            | Self::Changeset {
+                source: InvalidChangeset::Edited { .. },
+                ..
+            } => Exit::Refused,
             Self::Interrupted(exit) => *exit,
             Self::Read { .. }
             | Self::Write { .. }
@@ -108,9 +121,10 @@ impl CliError {
         match self {
             Self::Usage { help, .. } | Self::Refused { help, .. } | Self::Other { help, .. } => help.clone(),
             Self::Registry(error) => error.help(),
-            Self::Changeset { source: InvalidChangeset::Edited { .. }, .. } => {
-                Some("make the changeset anew with `ecr-retag plan --out`".to_owned())
-            }
+            Self::Changeset {
+                source: InvalidChangeset::Edited { .. },
+                ..
+            } => Some("make the changeset anew with `ecr-retag plan --out`".to_owned()),
             Self::EmptyDirectory(_) => Some("plan files end in `.yaml` or `.yml`".to_owned()),
             Self::Read { .. }
             | Self::Write { .. }
@@ -123,6 +137,9 @@ impl CliError {
 
 impl From<InvalidScope> for CliError {
     fn from(error: InvalidScope) -> Self {
-        Self::Usage { message: error.to_string(), help: None }
+        Self::Usage {
+            message: error.to_string(),
+            help: None,
+        }
     }
 }

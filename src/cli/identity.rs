@@ -23,7 +23,11 @@ pub(super) async fn connect_saved(
         registries.collect::<Vec<_>>()
     };
     let ambient = connect::connect(&registry(false), args.connection(), args.put_rate(), environment).await?;
-    let connections = if ambient.failures.iter().any(|(_, error)| error.kind() == Kind::Configuration) {
+    let connections = if ambient
+        .failures
+        .iter()
+        .any(|(_, error)| error.kind() == Kind::Configuration)
+    {
         // Without an ambient region the one of the changeset is as good as any.
         drop(ambient);
         connect::connect(&registry(true), args.connection(), args.put_rate(), environment).await?
@@ -44,18 +48,28 @@ pub(super) async fn check(
 ) -> Result<(), CliError> {
     const HELP: &str = "use the credentials and region it was planned with, or plan again";
     for identity in &changeset.registries {
-        let Some(registry) = connections.registries.get(&identity.key) else { continue };
+        let Some(registry) = connections.registries.get(&identity.key) else {
+            continue;
+        };
         if *registry.region() != identity.region {
             return Err(CliError::refused(
-                format!("the changeset is for the region {}, not {}", identity.region, registry.region()),
+                format!(
+                    "the changeset is for the region {}, not {}",
+                    identity.region,
+                    registry.region()
+                ),
                 HELP,
             ));
         }
         let in_registry = |change: &&crate::changeset::Change| change.address.registry == identity.key;
-        let Some(change) = changeset.changes.iter().find(in_registry) else { continue };
+        let Some(change) = changeset.changes.iter().find(in_registry) else {
+            continue;
+        };
         let names = [change.address.repository.clone()];
         let attempt = |turn| registry.describe_repositories(turn, &names);
-        let described = registry.call(Operation::DescribeRepositories, context, attempt).await;
+        let described = registry
+            .call(Operation::DescribeRepositories, context, attempt)
+            .await;
         match described {
             Ok(_) => {}
             // The apply itself says which repository is gone.
@@ -66,7 +80,10 @@ pub(super) async fn check(
             && *account != identity.account
         {
             return Err(CliError::refused(
-                format!("the changeset is for the account {}, not {account}", identity.account),
+                format!(
+                    "the changeset is for the account {}, not {account}",
+                    identity.account
+                ),
                 HELP,
             ));
         }

@@ -23,7 +23,10 @@ pub(super) fn read_plans(paths: &[PathBuf]) -> Result<Vec<PlanInput>, CliError> 
     let mut inputs = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let files = plan_files_in(path).map_err(|source| CliError::Read { path: path.clone(), source })?;
+            let files = plan_files_in(path).map_err(|source| CliError::Read {
+                path: path.clone(),
+                source,
+            })?;
             if files.is_empty() {
                 return Err(CliError::EmptyDirectory(path.clone()));
             }
@@ -62,7 +65,10 @@ pub(super) fn read_text(path: &Path) -> Result<String, CliError> {
         }
         Ok(text)
     };
-    read().map_err(|source| CliError::Read { path: path.to_owned(), source })
+    read().map_err(|source| CliError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Loads plan files with the variables of the command line and the environment.
@@ -76,8 +82,11 @@ pub(super) fn load(
         .iter()
         .map(|path| Ok((path.clone(), read_text(path)?)))
         .collect::<Result<_, CliError>>()?;
-    let variables =
-        VariableInputs { flags: args.vars.clone(), files, environment: environment.variables.clone() };
+    let variables = VariableInputs {
+        flags: args.vars.clone(),
+        files,
+        environment: environment.variables.clone(),
+    };
     Ok(plan::load(inputs, &variables, &read_map_file))
 }
 
@@ -89,7 +98,10 @@ pub(super) fn load_plans(args: &PlanArgs, environment: &Environment) -> Result<L
 fn read_map_file(path: &Path) -> io::Result<String> {
     let size = std::fs::metadata(path)?.len();
     if size > yaml::BYTES_MAX as u64 {
-        return Err(io::Error::other(format!("it has {size} bytes, {} are allowed", yaml::BYTES_MAX)));
+        return Err(io::Error::other(format!(
+            "it has {size} bytes, {} are allowed",
+            yaml::BYTES_MAX
+        )));
     }
     std::fs::read_to_string(path)
 }

@@ -34,7 +34,13 @@ use args::GlobalArgs;
 /// A plan file says which tags of which repositories should be named what. `plan` shows what would change, `apply`
 /// changes it: as fast as the account's quota allows and no faster.
 #[derive(Debug, Parser)]
-#[command(name = "ecr-retag", version, propagate_version = true, max_term_width = 100, subcommand_required = true)]
+#[command(
+    name = "ecr-retag",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    subcommand_required = true
+)]
 #[command(after_help = "\
 Exit codes: 0 done · 1 error · 2 there are changes (plan --detailed-exitcode) · 3 incomplete · 4 stale · 5 refused · \
 6 declined · 64 wrong usage · 130/143 interrupted")]
@@ -93,7 +99,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -
 fn block_on(command: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
-        CliError::other(format!("the runtime cannot be started: {error}"), "raise the limit of open files")
+        CliError::other(
+            format!("the runtime cannot be started: {error}"),
+            "raise the limit of open files",
+        )
     })?;
     let done = runtime.block_on(Box::pin(command));
     runtime.shutdown_background();
@@ -128,11 +137,15 @@ impl Session {
 
     /// Prints one error about the world.
     pub(crate) fn print_error(&self, error: &dyn std::error::Error, help: Option<&str>) {
-        self.printer.err(&crate::render::error_text(error, help, self.printer.err_look()));
+        self.printer
+            .err(&crate::render::error_text(error, help, self.printer.err_look()));
     }
 
     /// Prints what was asked for; a reader that has gone away ends a command quietly.
     pub(crate) fn print(&self, text: &str) -> Result<Written, CliError> {
-        self.printer.out(text).map_err(|source| CliError::Write { path: "standard output".into(), source })
+        self.printer.out(text).map_err(|source| CliError::Write {
+            path: "standard output".into(),
+            source,
+        })
     }
 }

@@ -14,7 +14,11 @@ impl Session {
     /// Prints diagnostics on standard error, and as annotations where GitHub runs the command.
     pub(super) fn print_diagnostics(&self, diagnostics: &[Diagnostic], sources: &Sources) {
         if !diagnostics.is_empty() {
-            self.printer.err(&render::diagnostics_text(diagnostics, sources, self.printer.err_look()));
+            self.printer.err(&render::diagnostics_text(
+                diagnostics,
+                sources,
+                self.printer.err_look(),
+            ));
         }
     }
 
@@ -42,7 +46,10 @@ impl Session {
             }
             Format::Json => Document::new(changeset, sources).to_json(),
             Format::Markdown | Format::Html => {
-                return Err(CliError::usage("this format is not written yet", "use text or json"));
+                return Err(CliError::usage(
+                    "this format is not written yet",
+                    "use text or json",
+                ));
             }
         };
         self.print(&text)?;
@@ -58,13 +65,18 @@ pub(super) fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
             _ => Path::new("."),
         };
         std::fs::create_dir_all(directory)?;
-        let mut file = tempfile::Builder::new().permissions(readable()).tempfile_in(directory)?;
+        let mut file = tempfile::Builder::new()
+            .permissions(readable())
+            .tempfile_in(directory)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    write().map_err(|source| CliError::Write { path: path.to_owned(), source })
+    write().map_err(|source| CliError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// A temporary file is for its owner only; what takes its place is for whoever may read the folder.

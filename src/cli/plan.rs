@@ -9,8 +9,8 @@ use super::interrupt::Interrupt;
 use super::planning::{self, Gathering, Planned};
 use super::{CliError, Exit, Session, connect, input};
 use crate::changeset::file::Document;
-use crate::registry::{CallContext, Rate};
 use crate::event::Events;
+use crate::registry::{CallContext, Rate};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -54,8 +54,13 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
         }
     };
     let scope = planning::scope(&args.scope, &plan)?;
-    let connections =
-        connect::connect(&plan.registries, &args.connection, Rate::Auto, &session.environment).await?;
+    let connections = connect::connect(
+        &plan.registries,
+        &args.connection,
+        Rate::Auto,
+        &session.environment,
+    )
+    .await?;
     let context = CallContext::new(session.environment.seed).with_cancel(interrupt.token().clone());
     let gathering = Gathering {
         connections: &connections,
@@ -84,12 +89,21 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
         ));
     }
     let has_changes = !planned.changeset.changes.is_empty();
-    Ok(if args.detailed_exitcode && has_changes { Exit::Changes } else { Exit::Done })
+    Ok(if args.detailed_exitcode && has_changes {
+        Exit::Changes
+    } else {
+        Exit::Done
+    })
 }
 
 impl Session {
     /// Prints a changeset with everything there is to say about it.
-    pub(super) fn print_planned(&self, planned: &Planned, output: &OutputArgs, puts_per_second: f64) -> Result<(), CliError> {
+    pub(super) fn print_planned(
+        &self,
+        planned: &Planned,
+        output: &OutputArgs,
+        puts_per_second: f64,
+    ) -> Result<(), CliError> {
         for (_, error) in &planned.failures {
             self.print_error(error, error.help().as_deref());
         }

@@ -38,12 +38,17 @@ impl Planned {
     }
 
     fn has(&self, severity: Severity) -> bool {
-        self.changeset.diagnostics.iter().any(|diagnostic| diagnostic.severity == severity)
+        self.changeset
+            .diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == severity)
     }
 }
 
 /// Takes the plan out of what was loaded, or everything that is wrong with it.
-pub(super) fn checked(loaded: Loaded) -> Result<(Plan, Sources, Vec<Diagnostic>), (Sources, Vec<Diagnostic>)> {
+pub(super) fn checked(
+    loaded: Loaded,
+) -> Result<(Plan, Sources, Vec<Diagnostic>), (Sources, Vec<Diagnostic>)> {
     match loaded.plan {
         Some(plan) => Ok((plan, loaded.sources, loaded.diagnostics)),
         None => Err((loaded.sources, loaded.diagnostics)),
@@ -52,7 +57,11 @@ pub(super) fn checked(loaded: Loaded) -> Result<(Plan, Sources, Vec<Diagnostic>)
 
 /// The addresses that the command line restricts the run to.
 pub(super) fn scope(args: &ScopeArgs, plan: &Plan) -> Result<Scope, CliError> {
-    Ok(Scope::new(&args.targets, &args.excludes, plan.registries.len() > 1)?)
+    Ok(Scope::new(
+        &args.targets,
+        &args.excludes,
+        plan.registries.len() > 1,
+    )?)
 }
 
 /// What a plan is made with, apart from the plan itself.
@@ -75,10 +84,18 @@ pub(super) async fn gather(
 ) -> Result<Planned, CliError> {
     let now = gathering.environment.now();
     let registries = &gathering.connections.registries;
-    let desks: Vec<Desk<'_>> = registries.iter().map(|(key, registry)| Desk::new(plan, key, registry, gathering, now)).collect();
+    let desks: Vec<Desk<'_>> = registries
+        .iter()
+        .map(|(key, registry)| Desk::new(plan, key, registry, gathering, now))
+        .collect();
     let streams = desks.iter().map(|desk| {
-        let questions = Questions { reads: &*desk.reads, losing: &*desk.losing };
-        observe(&desk.reader, &desk.wanted, questions).map(move |observed| (desk, observed)).boxed()
+        let questions = Questions {
+            reads: &*desk.reads,
+            losing: &*desk.losing,
+        };
+        observe(&desk.reader, &desk.wanted, questions)
+            .map(move |observed| (desk, observed))
+            .boxed()
     });
     let mut observations = futures::stream::select_all(streams);
     let mut draft = Draft::new(gathering.keeps_unchanged);
@@ -89,7 +106,10 @@ pub(super) async fn gather(
                 let input = desk.input(plan, &inventory, gathering.scope, now);
                 draft.add(plan, desk.key, &inventory.repository, plan_repository(&input));
                 let repository = inventory.repository;
-                gathering.events.emit(Event::RepositoryRead { registry: desk.key.clone(), repository });
+                gathering.events.emit(Event::RepositoryRead {
+                    registry: desk.key.clone(),
+                    repository,
+                });
             }
             // The draft notices which repositories have not arrived.
             Observation::Missing(_) => {}
@@ -102,7 +122,11 @@ pub(super) async fn gather(
     let mut changeset = draft.finish(plan, identities(plan, registries), Some(now));
     changeset.diagnostics.extend(warnings);
     diagnostic::sort(&mut changeset.diagnostics);
-    Ok(Planned { changeset, sources, failures })
+    Ok(Planned {
+        changeset,
+        sources,
+        failures,
+    })
 }
 
 /// Everything that reading one registry needs.
@@ -129,16 +153,34 @@ impl<'a> Desk<'a> {
             wanted: plan.repositories(key),
             reads: Box::new(move |repository| plan.reads(key, repository)),
             losing: Box::new(move |inventory| {
-                images_losing_tags(&Input { plan, registry: key, inventory, now, scope })
+                images_losing_tags(&Input {
+                    plan,
+                    registry: key,
+                    inventory,
+                    now,
+                    scope,
+                })
             }),
         }
     }
 
-    fn input<'i>(&self, plan: &'i Plan, inventory: &'i Inventory, scope: &'i Scope, now: Timestamp) -> Input<'i>
+    fn input<'i>(
+        &self,
+        plan: &'i Plan,
+        inventory: &'i Inventory,
+        scope: &'i Scope,
+        now: Timestamp,
+    ) -> Input<'i>
     where
         'a: 'i,
     {
-        Input { plan, registry: self.key, inventory, now, scope }
+        Input {
+            plan,
+            registry: self.key,
+            inventory,
+            now,
+            scope,
+        }
     }
 }
 

@@ -48,7 +48,14 @@ async fn serve(session: &Session, args: &ServeArgs) -> Result<Exit, CliError> {
         }
     };
     let shutdown = interrupt.token().clone().cancelled_owned();
-    let served = interrupt.watch(sandbox::serve::serve(sandbox.clone(), args.port, on_ready, shutdown)).await;
+    let served = interrupt
+        .watch(sandbox::serve::serve(
+            sandbox.clone(),
+            args.port,
+            on_ready,
+            shutdown,
+        ))
+        .await;
     announced?;
     sandbox.save()?;
     match served {

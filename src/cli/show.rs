@@ -26,13 +26,21 @@ pub(super) struct ShowArgs {
 pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> {
     let text = input::read_text(&args.changeset)?;
     let (changeset, _) = parse_changeset(&args.changeset, &text)?;
-    session.print_changeset(&changeset, &Sources::default(), &args.output, DEFAULT_PUTS_PER_SECOND)?;
+    session.print_changeset(
+        &changeset,
+        &Sources::default(),
+        &args.output,
+        DEFAULT_PUTS_PER_SECOND,
+    )?;
     Ok(Exit::Done)
 }
 
 /// Reads a saved changeset and compares its digest with its changes.
 pub(super) fn parse_changeset(path: &std::path::Path, text: &str) -> Result<(Changeset, Document), CliError> {
-    let at = |source| CliError::Changeset { path: path.to_owned(), source };
+    let at = |source| CliError::Changeset {
+        path: path.to_owned(),
+        source,
+    };
     let document = Document::parse(text).map_err(at)?;
     let changeset = document.to_changeset().map_err(at)?;
     Ok((changeset, document))

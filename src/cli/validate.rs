@@ -6,7 +6,9 @@ use super::args::PlanArgs;
 use super::{CliError, Exit, Session, input};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ecr-retag validate plans/\n  ecr-retag validate cut.yaml --var candidate=1.8.0-rc.3")]
+#[command(
+    after_help = "Examples:\n  ecr-retag validate plans/\n  ecr-retag validate cut.yaml --var candidate=1.8.0-rc.3"
+)]
 pub(super) struct ValidateArgs {
     #[command(flatten)]
     plan: PlanArgs,
@@ -29,7 +31,9 @@ pub(super) fn run(session: &Session, args: &ValidateArgs) -> Result<Exit, CliErr
                 let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
                 let rules = count(plan.rules.len(), "rule");
                 let files = count(plan.sources.len(), "plan file");
-                session.print(&format!("Success! The configuration is valid: {rules} in {files}.\n"))?;
+                session.print(&format!(
+                    "Success! The configuration is valid: {rules} in {files}.\n"
+                ))?;
             }
             Ok(Exit::Done)
         }
