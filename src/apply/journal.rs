@@ -182,7 +182,7 @@ impl Journal {
         file.try_lock()?;
         let file = Arc::new(file);
         let (sender, receiver) = channel::<()>();
-        let synced = Arc::clone(&file);
+        let writes = Arc::clone(&file);
         // Syncing takes milliseconds; whatever was written while one sync ran is covered by the next.
         let syncer = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -190,7 +190,7 @@ impl Journal {
                 while receiver.recv().is_ok() {
                     while receiver.try_recv().is_ok() {}
                     // A disk that cannot sync still keeps the line for every crash but its own.
-                    let _ = synced.sync_data();
+                    let _ = writes.sync_data();
                 }
             })?;
         let open = Open {

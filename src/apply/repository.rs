@@ -124,7 +124,7 @@ impl<'a> Work<'a> {
     pub(super) async fn reading(&self, tag: &Tag) -> Result<Reading, RegistryError> {
         let puts_per_second = self.registry.pace(Operation::PutImage).per_second();
         // As many as will be written before their reading is too old.
-        let batch = (puts_per_second * READING_AGE_MAX.as_secs_f64()).clamp(1.0, 100.0) as usize;
+        let batch = whole(puts_per_second * READING_AGE_MAX.as_secs_f64()).clamp(1, IDS_PER_CALL);
         let unanswered = Reading::Unreadable(unanswered(self.repository, Some(tag)));
         self.tags
             .get(tag, READING_AGE_MAX, batch, unanswered, async |tags| {
@@ -293,6 +293,13 @@ impl<'a> Work<'a> {
     pub(super) fn not_attempted(&self, index: usize, why: NotAttempted) {
         self.run.settle(index, ChangeResult::NotAttempted(why), 0, None);
     }
+}
+
+/// The number without its fraction, at most as much as one call takes.
+fn whole(number: f64) -> usize {
+    (0..IDS_PER_CALL)
+        .take_while(|&n| n as f64 + 1.0 <= number)
+        .count()
 }
 
 fn unanswered(repository: &RepositoryName, tag: Option<&Tag>) -> RegistryError {

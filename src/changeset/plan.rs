@@ -151,9 +151,8 @@ impl<'a> Planner<'a> {
             let Some(wish) = wishes.by_target.get(&target) else {
                 continue;
             };
-            let before = match self.judge(&target, wish, false) {
-                Verdict::Change(Action::Move { before, .. }) => before,
-                _ => continue,
+            let Verdict::Change(Action::Move { before, .. }) = self.judge(&target, wish, false) else {
+                continue;
             };
             if moved.insert(target.clone(), before).is_some() {
                 continue;

@@ -94,7 +94,7 @@ enum OnErrorArg {
 
 pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<Exit, CliError> {
     let interrupt = Interrupt::default();
-    match interrupt.watch(apply(session, args, &interrupt)).await {
+    match interrupt.watch(Box::pin(apply(session, args, &interrupt))).await {
         Ok(Err(_)) if interrupt.exit().is_some() => Ok(interrupt.exit().unwrap_or(Exit::Interrupted)),
         Ok(done) => done,
         Err(exit) => Ok(exit),

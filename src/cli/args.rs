@@ -10,10 +10,10 @@ use crate::registry::Rate;
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
-pub struct GlobalArgs {
+pub(super) struct GlobalArgs {
     /// When to colour [env: NO_COLOR, CLICOLOR_FORCE, FORCE_COLOR]
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_default_value = true, help_heading = "General")]
-    pub color: ColorChoice,
+    pub(super) color: ColorChoice,
     /// Print only what was asked for, warnings and errors
     #[arg(
         long,
@@ -22,68 +22,68 @@ pub struct GlobalArgs {
         conflicts_with = "verbose",
         help_heading = "General"
     )]
-    pub quiet: bool,
+    pub(super) quiet: bool,
     /// Say more; twice for the AWS SDK's own log
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "General")]
-    pub verbose: u8,
+    pub(super) verbose: u8,
 }
 
 /// Plan files and the values of their variables.
 #[derive(Debug, Clone, Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     /// Plan files, a directory of them, or `-` for standard input; several are one plan
     #[arg(required = true, value_name = "PLAN", value_hint = ValueHint::AnyPath)]
-    pub plans: Vec<PathBuf>,
+    pub(super) plans: Vec<PathBuf>,
     #[command(flatten)]
-    pub variables: VariableArgs,
+    pub(super) variables: VariableArgs,
 }
 
 /// The values of a plan file's variables.
 #[derive(Debug, Clone, Args)]
-pub struct VariableArgs {
+pub(super) struct VariableArgs {
     /// Set a variable of the plan file; beats --var-file and ECR_RETAG_VAR_NAME
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_variable, help_heading = "Plan file")]
-    pub vars: Vec<(String, String)>,
+    pub(super) vars: Vec<(String, String)>,
     /// Read variables from a YAML mapping or a file of NAME=VALUE lines
     #[arg(long = "var-file", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Plan file")]
-    pub var_files: Vec<PathBuf>,
+    pub(super) var_files: Vec<PathBuf>,
 }
 
 /// Which addresses the run is about.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ScopeArgs {
+pub(super) struct ScopeArgs {
     /// Only change tags whose address (REPOSITORY:TAG) matches this glob
     #[arg(long = "target", value_name = "GLOB", help_heading = "Scope")]
-    pub targets: Vec<String>,
+    pub(super) targets: Vec<String>,
     /// Do not change tags whose address matches this glob
     #[arg(long = "exclude", value_name = "GLOB", help_heading = "Scope")]
-    pub excludes: Vec<String>,
+    pub(super) excludes: Vec<String>,
 }
 
 /// How registries are reached.
 #[derive(Debug, Clone, Args)]
-pub struct ConnectionArgs {
+pub(super) struct ConnectionArgs {
     /// Use a profile of ~/.aws/config [env: AWS_PROFILE]
     #[arg(long, value_name = "NAME", help_heading = "Connection")]
-    pub profile: Option<String>,
+    pub(super) profile: Option<String>,
     /// Use this region [env: AWS_REGION]
     #[arg(long, value_name = "REGION", help_heading = "Connection")]
-    pub region: Option<Region>,
+    pub(super) region: Option<Region>,
     /// Send the calls to ECR to this URL [env: AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL]
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, help_heading = "Connection")]
-    pub endpoint_url: Option<String>,
+    pub(super) endpoint_url: Option<String>,
     /// Trust the certificates in this PEM file [env: AWS_CA_BUNDLE]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Connection")]
-    pub ca_bundle: Option<PathBuf>,
+    pub(super) ca_bundle: Option<PathBuf>,
     /// Trust any certificate
     #[arg(long, help_heading = "Connection")]
-    pub no_verify_ssl: bool,
+    pub(super) no_verify_ssl: bool,
     /// Give up connecting after so many seconds; 0 for never
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "5", help_heading = "Connection")]
-    pub connect_timeout: Duration,
+    pub(super) connect_timeout: Duration,
     /// Give up waiting for an answer after so many seconds; 0 for never
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "30", help_heading = "Connection")]
-    pub read_timeout: Duration,
+    pub(super) read_timeout: Duration,
     /// Use the embedded registry instead of AWS; its state is kept in FILE
     #[arg(
         long,
@@ -95,36 +95,36 @@ pub struct ConnectionArgs {
         conflicts_with_all = ["profile", "endpoint_url", "ca_bundle", "no_verify_ssl"],
         help_heading = "Connection"
     )]
-    pub sandbox: Option<PathBuf>,
+    pub(super) sandbox: Option<PathBuf>,
 }
 
 /// What is printed on standard output.
 #[derive(Debug, Clone, Args)]
-pub struct OutputArgs {
+pub(super) struct OutputArgs {
     /// Print JSON; the same as --format json
     #[arg(long, conflicts_with = "format", help_heading = "Output")]
-    pub json: bool,
+    pub(super) json: bool,
     /// Print the changeset in this format
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text, help_heading = "Output")]
-    pub format: Format,
+    pub(super) format: Format,
     /// Also write the changeset as JSON to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
-    pub json_into: Option<PathBuf>,
+    pub(super) json_into: Option<PathBuf>,
     /// List everything, also what is right already, and collapse nothing
     #[arg(long, help_heading = "Output")]
-    pub full: bool,
+    pub(super) full: bool,
 }
 
 impl OutputArgs {
     /// The format that was asked for.
-    pub fn format(&self) -> Format {
+    pub(super) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.format }
     }
 }
 
 /// How a changeset is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// For people
     Text,
     /// For programs
@@ -150,7 +150,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a span such as `90s`, `10m` or `1h30m`.
-pub fn parse_span(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text
         .parse()
         .map_err(|_| "it must be a span such as 90s or 10m".to_owned())?;
@@ -161,7 +161,7 @@ pub fn parse_span(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads `auto`, `max` or a number of calls per second.
-pub fn parse_rate(text: &str) -> Result<Rate, String> {
+pub(super) fn parse_rate(text: &str) -> Result<Rate, String> {
     text.parse()
         .map_err(|error: crate::registry::InvalidRate| error.to_string())
 }

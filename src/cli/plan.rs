@@ -37,7 +37,7 @@ pub(super) struct PlanCommandArgs {
 
 pub(super) async fn run(session: &Session, args: &PlanCommandArgs) -> Result<Exit, CliError> {
     let interrupt = Interrupt::default();
-    match interrupt.watch(plan(session, args, &interrupt)).await {
+    match interrupt.watch(Box::pin(plan(session, args, &interrupt))).await {
         Ok(Err(_)) if interrupt.exit().is_some() => Ok(interrupt.exit().unwrap_or(Exit::Interrupted)),
         Ok(done) => done,
         Err(exit) => Ok(exit),

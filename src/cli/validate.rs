@@ -19,11 +19,7 @@ pub(super) struct ValidateArgs {
 
 pub(super) fn run(session: &Session, args: &ValidateArgs) -> Result<Exit, CliError> {
     let loaded = input::load_plans(&args.plan, &session.environment)?;
-    if args.json {
-        session.print_diagnostics(&loaded.diagnostics, &loaded.sources);
-    } else {
-        session.print_diagnostics(&loaded.diagnostics, &loaded.sources);
-    }
+    session.print_diagnostics(&loaded.diagnostics, &loaded.sources);
     match loaded.plan {
         None => Ok(Exit::Error),
         Some(plan) => {

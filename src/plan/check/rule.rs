@@ -7,7 +7,7 @@ use crate::plan::file::{RuleFile, SelectorFile};
 use crate::plan::glob::{self, Glob};
 use crate::plan::reader::{OneOrMany, Spanned, Text};
 use crate::plan::report::quoted;
-use crate::plan::{Mapping, OnMissing, Pattern, RepositorySet, Rule, Selector, Template};
+use crate::plan::{Mapping, Pattern, RepositorySet, Rule, Selector, Template};
 
 /// The last stage there may be.
 const STAGE_MAX: u64 = 1_000;
