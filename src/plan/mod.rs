@@ -148,8 +148,9 @@ pub struct Rule {
     pub pick: Pick,
     /// What happens when the target is on another image.
     pub on_existing: OnExisting,
-    /// What happens when a source or a repository is not there.
-    pub on_missing: OnMissing,
+    /// What happens when a source or a repository is not there; where the plan file does not say, a missing exact
+    /// source or repository is an error, and a pattern that selects no tag a warning.
+    pub on_missing: Option<OnMissing>,
     /// Whether the source tag goes away once every target is proved.
     pub remove_source: bool,
     /// For a target that moves, the tag that its old image gets first.
@@ -172,16 +173,6 @@ pub enum Mapping {
     },
     /// Tag by tag, from `map` or `map_file`.
     Map(TagMap),
-}
-
-impl Mapping {
-    /// Whether any source is written out, so that it is missed if it is not there.
-    pub(crate) fn has_exact_sources(&self) -> bool {
-        match self {
-            Self::Select { from, .. } => from.iter().any(Selector::is_exact),
-            Self::Map(_) => true,
-        }
-    }
 }
 
 /// The tag that the old image of a moving target gets.

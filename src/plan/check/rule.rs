@@ -7,7 +7,7 @@ use crate::plan::file::{RuleFile, SelectorFile};
 use crate::plan::glob::{self, Glob};
 use crate::plan::reader::{OneOrMany, Spanned, Text};
 use crate::plan::report::quoted;
-use crate::plan::{Mapping, OnMissing, Pattern, RepositorySet, Rule, Selector, Template};
+use crate::plan::{Mapping, Pattern, RepositorySet, Rule, Selector, Template};
 
 /// The last stage there may be.
 const STAGE_MAX: u64 = 1_000;
@@ -26,11 +26,6 @@ impl Check<'_> {
         let stage = self.stage(file.stage);
         let mapping = mapping?;
         let name = file.name.as_ref()?;
-        let default = if mapping.has_exact_sources() {
-            OnMissing::Fail
-        } else {
-            OnMissing::Warn
-        };
         let remove_source = file.remove_source.is_some_and(|flag| flag.value);
         if let (Mapping::Select { from, .. }, true) = (&mapping, remove_source) {
             self.check_removable(from);
@@ -42,7 +37,7 @@ impl Check<'_> {
             repositories: repositories?,
             pick: file.pick.map(|word| word.value).unwrap_or_default(),
             on_existing: file.on_existing.map(|word| word.value).unwrap_or_default(),
-            on_missing: file.on_missing.map_or(default, |word| word.value),
+            on_missing: file.on_missing.map(|word| word.value),
             mapping,
             remove_source,
             backup,
