@@ -28,6 +28,7 @@ macro_rules! codes {
 
 codes! {
     InvalidYaml = "plan/invalid-yaml": "The file is not YAML, holds a second document, or is larger or more deeply nested than a plan file may be.",
+    EmptyFile = "plan/empty-file": "The plan file holds nothing, or comments alone.",
     WrongType = "plan/wrong-type": "A value is of another kind than its key takes, such as a list where a text belongs.",
     UnknownKey = "plan/unknown-key": "A key that plan files do not have; often a slip of the finger.",
     DuplicateKey = "plan/duplicate-key": "A key is written twice in one mapping, so that one of the values would be lost.",

@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
-use super::reader::{Choice, Entries, Fields, FromNode, Many, OneOrMany, Reader, Spanned, Text};
+use super::reader::{Choice, Entries, Fields, FromNode, Many, OneOrMany, Origin, Reader, Spanned, Text};
 use super::{OnExisting, OnMissing, OnProtected, Pick};
 use crate::diagnostic::Span;
 use crate::yaml::{Node, Value};
@@ -14,11 +14,11 @@ use crate::yaml::{Node, Value};
 /// Declares a mapping of the plan file: a struct with a field for each key, its JSON Schema and its reading.
 ///
 /// A field is absent if its key is, or if its value was reported; so whoever checks the struct goes on regardless.
-/// `[span]` adds the place where the mapping begins.
+/// `[origin]` adds the place where the mapping stands; the noun is what messages call it.
 macro_rules! mapping {
     (
         $(#[$meta:meta])*
-        $name:ident $([$span:ident])?
+        $name:ident $([$origin:ident])? as $noun:literal
         required { $($(#[$required_meta:meta])* $required:ident: $required_type:ty,)* }
         optional { $($(#[$optional_meta:meta])* $optional:ident: $optional_type:ty,)* }
     ) => {
@@ -27,9 +27,9 @@ macro_rules! mapping {
         $(#[$meta])*
         pub(super) struct $name {
             $(
-                /// Where the mapping begins.
+                /// Where it stands.
                 #[schemars(skip)]
-                pub(super) $span: Span,
+                pub(super) $origin: Origin,
             )?
             $($(#[$required_meta])* #[schemars(required)] pub(super) $required: Option<$required_type>,)*
             $($(#[$optional_meta])* pub(super) $optional: Option<$optional_type>,)*
@@ -37,14 +37,15 @@ macro_rules! mapping {
 
         impl FromNode for $name {
             fn from_node(node: &Node, key: &str, reader: &mut Reader<'_>) -> Option<Self> {
-                let mut fields = Fields::of(node, key, reader)?;
-                let read = Self {
-                    $($span: fields.span,)?
-                    $($required: fields.required(stringify!($required), reader),)*
-                    $($optional: fields.optional(stringify!($optional), reader),)*
-                };
-                fields.finish(reader);
-                Some(read)
+                let mut fields = Fields::of(node, $noun, key, reader)?;
+                $(let $required = fields.required(stringify!($required), reader);)*
+                $(let $optional = fields.optional(stringify!($optional), reader);)*
+                let _origin = fields.finish(reader);
+                Some(Self {
+                    $($origin: _origin,)?
+                    $($required,)*
+                    $($optional,)*
+                })
             }
         }
     };
@@ -53,7 +54,7 @@ macro_rules! mapping {
 mapping! {
     /// A plan for ecr-retag: which tags of which repositories in Amazon ECR should be named what.
     #[schemars(rename = "Plan")]
-    PlanFile [span]
+    PlanFile [origin] as "a plan file"
     required {
         /// The version of the plan file's format: 1.
         #[schemars(extend("enum" = [1, "1"], "type" = ["integer", "string"]))]
@@ -78,7 +79,7 @@ mapping! {
 mapping! {
     /// An account's registry in one region, and how to reach it.
     #[schemars(rename = "Registry")]
-    RegistryFile
+    RegistryFile as "a registry"
     required {}
     optional {
         /// The region; the ambient one if absent.
@@ -109,7 +110,7 @@ mapping! {
 mapping! {
     /// A variable that must be given, or whose default value is explained.
     #[schemars(rename = "Variable")]
-    VarMapping
+    VarMapping as "a variable"
     required {}
     optional {
         /// The value that holds if none is given.
@@ -125,7 +126,7 @@ mapping! {
 mapping! {
     /// What a plan may not do, whatever its rules say.
     #[schemars(rename = "Policy")]
-    PolicyFile
+    PolicyFile as "a policy"
     required {}
     optional {
         /// Tags that are never moved or removed: names or globs.
@@ -153,7 +154,7 @@ mapping! {
         {"required": ["map"]},
         {"required": ["map_file"]},
     ]))]
-    RuleFile [span]
+    RuleFile [origin] as "a rule"
     required {
         /// A name for the rule, unique in the plan; reports speak of rules by name.
         #[schemars(example = "promote the candidate")]
@@ -209,7 +210,7 @@ mapping! {
         {"required": ["semver"]},
         {"required": ["digest"]},
     ]))]
-    SelectorMapping [span]
+    SelectorMapping [origin] as "a selector"
     required {}
     optional {
         /// This tag.
@@ -258,7 +259,7 @@ impl SelectorFile {
     pub(super) fn span(&self) -> Span {
         match self {
             Self::Text(text) => text.span,
-            Self::Mapping(mapping) => mapping.span,
+            Self::Mapping(mapping) => mapping.origin.span,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::file::PlanFile;
 use super::reader::{FromNode, Reader};
 use super::report::{Report, quoted};
 use crate::diagnostic::{Code, Diagnostic, Sources, Span};
-use crate::yaml::{self, YamlError};
+use crate::yaml::{self, Value, YamlError};
 
 /// A plan file that was read from somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +65,16 @@ fn read(text: &str, source: u32, report: &mut Report) -> Option<PlanFile> {
     let mut own = Report::default();
     let mut reader = Reader {
         source,
+        text,
         report: &mut own,
     };
-    let file = PlanFile::from_node(&node, "a plan file", &mut reader);
+    if node.value == Value::Empty {
+        let problem = Diagnostic::error(Code::EmptyFile, "the plan file is empty");
+        let span = reader.span(&node);
+        report.push(problem.at(span, "").help("begin with `version: 1` and `rules:`"));
+        return None;
+    }
+    let file = PlanFile::from_node(&node, "the plan file", &mut reader);
     let version = file.as_ref().and_then(|file| file.version.as_ref());
     if let Some(version) = version.filter(|version| version.text != "1") {
         // What else is written there may well be right in a file of that version.
@@ -95,7 +102,7 @@ fn not_yaml(error: &YamlError, text: &str, source: u32) -> Diagnostic {
     };
     let problem = Diagnostic::error(Code::InvalidYaml, error.message.clone()).at(span, "");
     let at = text.get(error.span.start..).unwrap_or_default();
-    if at.starts_with('*') {
+    if at.starts_with('*') && error.message.contains("anchor") {
         problem.help("a text that begins with `*` needs quotes, since it is an alias otherwise: `\"*\"`")
     } else {
         problem

@@ -175,16 +175,6 @@ pub enum Mapping {
     Map(TagMap),
 }
 
-impl Mapping {
-    /// Whether any source is written out, so that it is missed if it is not there.
-    pub(crate) fn has_exact_sources(&self) -> bool {
-        match self {
-            Self::Select { from, .. } => from.iter().any(Selector::is_exact),
-            Self::Map(_) => true,
-        }
-    }
-}
-
 /// The tag that the old image of a moving target gets.
 #[derive(Debug, Clone)]
 pub struct Backup {

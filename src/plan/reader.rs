@@ -12,6 +12,7 @@ use crate::yaml::{Node, Value};
 /// What reading a file needs to hand: which source it is, and where problems go.
 pub(super) struct Reader<'a> {
     pub(super) source: u32,
+    pub(super) text: &'a str,
     pub(super) report: &'a mut Report,
 }
 
@@ -35,17 +36,24 @@ pub(super) struct Spanned<T> {
     pub(super) span: Span,
 }
 
-/// One value, or a list of them.
+/// One value, or a list of them; nothing if any of them was reported.
 #[derive(Debug, Clone)]
 pub(super) struct OneOrMany<T>(pub(super) Vec<T>);
 
-/// A list.
+/// A list, without the items that were reported.
 #[derive(Debug, Clone)]
 pub(super) struct Many<T>(pub(super) Vec<T>);
 
-/// A mapping whose keys the user makes up, in the order they are written.
+/// A mapping whose keys the user makes up, in the order they are written; a value is absent if it was reported.
 #[derive(Debug, Clone)]
-pub(super) struct Entries<T>(pub(super) Vec<(Text, T)>);
+pub(super) struct Entries<T>(pub(super) Vec<(Text, Option<T>)>);
+
+/// Where a mapping of the file begins, and which of its keys are there but were reported.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) span: Span,
+    pub(super) broken: Vec<&'static str>,
+}
 
 /// A value out of a fixed set of words.
 pub(super) trait Choice: Copy + JsonSchema + 'static {
@@ -65,16 +73,25 @@ impl Reader<'_> {
 
     fn wrong_type(&mut self, node: &Node, key: &str, expected: &str) {
         let problem = if node.value == Value::Empty {
-            Diagnostic::error(Code::WrongType, format!("{} has no value", quoted(key)))
-                .help(format!("give it {expected}, or take the key away"))
+            let help = if self.is_after_tag(node) {
+                "a text that begins with `!` needs quotes, since it is a tag of YAML otherwise".to_owned()
+            } else {
+                format!("give it {expected}, or take the key away")
+            };
+            Diagnostic::error(Code::WrongType, format!("{} has no value", quoted(key))).help(help)
         } else {
-            Diagnostic::error(
-                Code::WrongType,
-                format!("{} takes {expected}, not {}", quoted(key), node.value.kind()),
-            )
+            let message = format!("{} takes {expected}, not {}", quoted(key), node.value.kind());
+            Diagnostic::error(Code::WrongType, message)
         };
         let span = self.span(node);
         self.report.push(problem.at(span, ""));
+    }
+
+    /// Whether what looks like no value is a tag of YAML, such as in `- !shop/legacy-*`.
+    fn is_after_tag(&self, node: &Node) -> bool {
+        let before = self.text.get(..node.span.start).unwrap_or_default().trim_end();
+        let word = before.rsplit([' ', '\n', '\t', ',', '[', '{']).next();
+        word.is_some_and(|word| word.starts_with('!'))
     }
 
     /// A scalar that means something; `expected` says what else it should have been.
@@ -85,10 +102,14 @@ impl Reader<'_> {
         expected: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<Spanned<T>> {
-        let Text { text, span } = Text::from_node(node, key, self)?;
-        let value = parse(&text);
+        let Value::Scalar { text, .. } = &node.value else {
+            self.wrong_type(node, key, expected);
+            return None;
+        };
+        let span = self.span(node);
+        let value = parse(text);
         if value.is_none() {
-            let message = format!("{} takes {expected}, not {}", quoted(key), quoted(&text));
+            let message = format!("{} takes {expected}, not {}", quoted(key), quoted(text));
             self.report
                 .push(Diagnostic::error(Code::InvalidValue, message).at(span, ""));
         }
@@ -100,14 +121,15 @@ impl Reader<'_> {
 pub(super) struct Fields<'n> {
     entries: BTreeMap<&'n str, (Span, &'n Node)>,
     known: Vec<&'static str>,
-    /// Where the mapping begins.
-    pub(super) span: Span,
-    what: String,
+    noun: &'static str,
+    origin: Origin,
 }
 
 impl<'n> Fields<'n> {
     /// Begins with all keys of a mapping; a key that stands twice is reported with both places.
-    pub(super) fn of(node: &'n Node, key: &str, reader: &mut Reader<'_>) -> Option<Self> {
+    ///
+    /// `noun` is what messages call the mapping, such as `a rule`.
+    pub(super) fn of(node: &'n Node, noun: &'static str, key: &str, reader: &mut Reader<'_>) -> Option<Self> {
         let Value::Mapping(pairs) = &node.value else {
             reader.wrong_type(node, key, "a mapping");
             return None;
@@ -128,21 +150,21 @@ impl<'n> Fields<'n> {
         Some(Self {
             entries,
             known: Vec::new(),
-            span: pairs
-                .first()
-                .map_or(reader.span(node), |(first, _)| reader.span(first)),
-            what: key.to_owned(),
+            noun,
+            origin: Origin {
+                span: pairs
+                    .first()
+                    .map_or(reader.span(node), |(first, _)| reader.span(first)),
+                broken: Vec::new(),
+            },
         })
     }
 
     /// Takes a key that must be there.
     pub(super) fn required<T: FromNode>(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Option<T> {
         if !self.entries.contains_key(key) {
-            let problem = Diagnostic::error(
-                Code::MissingKey,
-                format!("{} lacks the key `{key}`", quoted(&self.what)),
-            );
-            reader.report.push(problem.at(self.span, ""));
+            let problem = Diagnostic::error(Code::MissingKey, format!("{} lacks the key `{key}`", self.noun));
+            reader.report.push(problem.at(self.origin.span, ""));
         }
         self.optional(key, reader)
     }
@@ -151,22 +173,27 @@ impl<'n> Fields<'n> {
     pub(super) fn optional<T: FromNode>(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Option<T> {
         self.known.push(key);
         let (_, node) = self.entries.remove(key)?;
-        T::from_node(node, key, reader)
+        let read = T::from_node(node, key, reader);
+        if read.is_none() {
+            self.origin.broken.push(key);
+        }
+        read
     }
 
     /// Reports the keys that nobody took.
-    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+    pub(super) fn finish(self, reader: &mut Reader<'_>) -> Origin {
         for (key, (span, _)) in self.entries {
             let all = format!("it takes {}", listed(self.known.iter().copied()));
             reader.report.push(
                 Diagnostic::error(
                     Code::UnknownKey,
-                    format!("{} has no key {}", quoted(&self.what), quoted(key)),
+                    format!("{} has no key {}", self.noun, quoted(key)),
                 )
                 .at(span, "")
                 .help(did_you_mean(key, self.known.iter().copied(), all)),
             );
         }
+        self.origin
     }
 }
 
@@ -259,7 +286,10 @@ impl<T: Choice> FromNode for Spanned<T> {
 impl<T: FromNode> FromNode for OneOrMany<T> {
     fn from_node(node: &Node, key: &str, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
-            Value::Sequence(_) => Many::from_node(node, key, reader).map(|Many(items)| Self(items)),
+            Value::Sequence(items) => {
+                let Many(read) = Many::from_node(node, key, reader)?;
+                (read.len() == items.len()).then_some(Self(read))
+            }
             _ => T::from_node(node, key, reader).map(|item| Self(vec![item])),
         }
     }
@@ -302,10 +332,9 @@ impl<T: FromNode> FromNode for Entries<T> {
                 reader.report.push(duplicate_key(text, first, span));
                 continue;
             }
-            if let Some(value) = T::from_node(value, text, reader) {
-                let text = text.to_owned();
-                entries.push((Text { text, span }, value));
-            }
+            let value = T::from_node(value, text, reader);
+            let text = text.to_owned();
+            entries.push((Text { text, span }, value));
         }
         Some(Self(entries))
     }

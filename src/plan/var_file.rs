@@ -16,12 +16,14 @@ pub(super) fn read(text: &str, source: u32, report: &mut Report) -> Vec<(Text, S
 }
 
 fn mapping(text: &str, source: u32, report: &mut Report) -> Vec<(Text, String)> {
-    let mut reader = Reader { source, report };
+    let mut reader = Reader { source, text, report };
     match yaml::parse(text) {
         Ok(node) => {
-            let entries = Entries::<Text>::from_node(&node, "a file of variables", &mut reader);
+            let entries = Entries::<Text>::from_node(&node, "--var-file", &mut reader);
             let entries = entries.into_iter().flat_map(|entries| entries.0);
-            entries.map(|(name, value)| (name, value.text)).collect()
+            entries
+                .filter_map(|(name, value)| Some((name, value?.text)))
+                .collect()
         }
         Err(error) => {
             let span = span(source, error.span.start, error.span.end);

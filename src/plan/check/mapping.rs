@@ -8,12 +8,13 @@ use crate::plan::reader::{Entries, OneOrMany, Text};
 use crate::plan::report::quoted;
 
 impl Check<'_> {
-    pub(super) fn map(&mut self, Entries(entries): &Entries<OneOrMany<Text>>) -> Option<TagMap> {
+    pub(super) fn map(&mut self, Entries(entries): &Entries<OneOrMany<Text>>, rule: Span) -> Option<TagMap> {
         let mut map = TagMap::default();
         let mut is_whole = true;
-        for (from, OneOrMany(to)) in entries {
+        for (from, to) in entries {
             let source: Option<Tag> = self.map_tag(from);
-            for text in to {
+            is_whole &= to.is_some();
+            for text in to.iter().flat_map(|OneOrMany(to)| to) {
                 let target = self.map_tag(text);
                 is_whole &= target.is_some();
                 if let (Some(from), Some(to)) = (source.clone(), target) {
@@ -21,6 +22,14 @@ impl Check<'_> {
                 }
             }
             is_whole &= source.is_some();
+        }
+        if entries.is_empty() {
+            let problem = Diagnostic::error(Code::EmptyList, "`map` is an empty mapping");
+            self.report.push(
+                problem
+                    .at(rule, "")
+                    .help("name at least one tag and what it becomes"),
+            );
         }
         is_whole.then_some(map)
     }

@@ -128,7 +128,7 @@ impl Check<'_> {
         problem.labels = files
             .iter()
             .map(|read| Label {
-                span: read.file.span,
+                span: read.file.origin.span,
                 text: String::new(),
             })
             .collect();
@@ -137,7 +137,7 @@ impl Check<'_> {
 
     /// The plan files, then the mapping files they name.
     fn plan_sources(&self, files: &[ReadFile]) -> Vec<PlanSource> {
-        let plans = files.iter().map(|read| read.file.span.source);
+        let plans = files.iter().map(|read| read.file.origin.span.source);
         plans
             .chain(self.map_files.values().copied().flatten())
             .filter_map(|index| self.sources.get(index))

@@ -22,7 +22,10 @@ impl Check<'_> {
             let Some(key) = self.parse::<RegistryKey>(name, Code::InvalidRegistry) else {
                 continue;
             };
-            let registry = self.registry(key.clone(), file);
+            let registry = match file {
+                Some(file) => self.registry(key.clone(), file),
+                None => Registry::default(),
+            };
             match declared.get(&key) {
                 Some((_, first)) if *first == registry => {}
                 Some((first, _)) => {

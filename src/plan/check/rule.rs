@@ -150,6 +150,10 @@ impl Check<'_> {
     }
 
     fn mapping(&mut self, file: &RuleFile, repositories: Option<&RepositorySet>) -> Option<Mapping> {
+        let is_broken = |key| file.origin.broken.contains(&key);
+        if ["from", "to", "map", "map_file"].into_iter().any(is_broken) {
+            return None;
+        }
         let has_from = file.from.is_some() || file.to.is_some();
         let kinds = [
             (
@@ -179,7 +183,7 @@ impl Check<'_> {
             let problem = Diagnostic::error(Code::NoMapping, "the rule does not say which tags become which");
             self.report.push(
                 problem
-                    .at(file.span, "")
+                    .at(file.origin.span, "")
                     .help("give it `from` and `to`, or `map`, or `map_file`"),
             );
             return None;
@@ -189,13 +193,13 @@ impl Check<'_> {
                 Code::ConflictingKeys,
                 format!("a rule has `{kind}` or `{other}`, not both"),
             );
-            let problem = problem.at(other_span.unwrap_or(file.span), "");
-            self.report.push(problem.at(span.unwrap_or(file.span), ""));
+            let problem = problem.at(other_span.unwrap_or(file.origin.span), "");
+            self.report.push(problem.at(span.unwrap_or(file.origin.span), ""));
             return None;
         }
         match *kind {
             "from" => self.select(file),
-            "map" => self.map(file.map.as_ref()?).map(Mapping::Map),
+            "map" => self.map(file.map.as_ref()?, file.origin.span).map(Mapping::Map),
             _ => self
                 .map_file(file.map_file.as_ref()?, repositories)
                 .map(Mapping::Map),
@@ -210,7 +214,7 @@ impl Check<'_> {
             if !is_there {
                 let problem =
                     Diagnostic::error(Code::NeedsOtherKey, format!("`{other}` needs `{key}` beside it"));
-                self.report.push(problem.at(file.span, ""));
+                self.report.push(problem.at(file.origin.span, ""));
             }
         }
         let from = file.from.iter().flat_map(|from| &from.0);

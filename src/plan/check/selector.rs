@@ -11,7 +11,7 @@ use super::names::Provided;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::plan::file::{SelectorFile, SelectorMapping};
 use crate::plan::glob::{self, Glob};
-use crate::plan::reader::Text;
+use crate::plan::reader::{Origin, Text};
 use crate::plan::report::quoted;
 use crate::plan::target::Name;
 use crate::plan::{Moment, Pattern, Selector, VersionPattern};
@@ -69,7 +69,7 @@ impl Check<'_> {
             ("semver", file.semver.as_ref()),
             ("digest", file.digest.as_ref()),
         ];
-        let (kind, text) = self.one_kind(kinds, file.span)?;
+        let (kind, text) = self.one_kind(kinds, &file.origin)?;
         self.check_companions(file, kind);
         let exclude = file.exclude.iter().flat_map(|exclude| &exclude.0);
         let exclude: Vec<Option<Glob>> = exclude.map(|text| self.tag_glob(text)).collect();
@@ -100,13 +100,19 @@ impl Check<'_> {
         })
     }
 
-    fn one_kind<'f>(&mut self, kinds: Kinds<'f>, span: Span) -> Option<(&'static str, &'f Text)> {
-        let mut given = kinds.into_iter().filter_map(|(kind, text)| Some((kind, text?)));
+    fn one_kind<'f>(&mut self, kinds: Kinds<'f>, origin: &Origin) -> Option<(&'static str, &'f Text)> {
+        let mut given = kinds
+            .iter()
+            .copied()
+            .filter_map(|(kind, text)| Some((kind, text?)));
         let Some(first) = given.next() else {
+            if kinds.iter().any(|(kind, _)| origin.broken.contains(kind)) {
+                return None;
+            }
             let problem = Diagnostic::error(Code::MissingKey, "the selector does not say what it selects");
             self.report.push(
                 problem
-                    .at(span, "")
+                    .at(origin.span, "")
                     .help("give it one of `tag`, `glob`, `regex`, `semver` and `digest`"),
             );
             return None;

@@ -52,7 +52,11 @@ impl Check<'_> {
     }
 
     pub(super) fn backups(&mut self, file: &RuleFile, mapping: Option<&Mapping>) -> Vec<Backup> {
-        let entries = self.of_targets(file.backup.as_ref(), mapping, Code::BackupNotATarget, "backup");
+        let entries = self.of_targets(
+            file.backup.as_ref(),
+            mapping,
+            (Code::BackupNotATarget, "backup", "its backup would never be made"),
+        );
         let mut backups = Vec::new();
         for (target, value, span) in entries {
             let Some(tag) = self.tag_of(value) else {
@@ -73,7 +77,15 @@ impl Check<'_> {
     }
 
     pub(super) fn expectations(&mut self, file: &RuleFile, mapping: Option<&Mapping>) -> Vec<Expect> {
-        let entries = self.of_targets(file.expect.as_ref(), mapping, Code::ExpectNotATarget, "expect");
+        let entries = self.of_targets(
+            file.expect.as_ref(),
+            mapping,
+            (
+                Code::ExpectNotATarget,
+                "expect",
+                "nothing would ever be expected of it",
+            ),
+        );
         let mut expectations = Vec::new();
         for (target, value, span) in entries {
             let Some(filled) = self.fill_text(value) else {
@@ -103,13 +115,12 @@ impl Check<'_> {
         &mut self,
         entries: Option<&'f Entries<Text>>,
         mapping: Option<&Mapping>,
-        code: Code,
-        key: &str,
+        (code, key, never): (Code, &str, &str),
     ) -> Vec<(Tag, &'f Text, Span)> {
         let mut read: BTreeMap<Tag, (&Text, Span)> = BTreeMap::new();
         let mut targets = None;
         for (name, value) in entries.into_iter().flat_map(|entries| &entries.0) {
-            let Some(target) = self.tag_of(name) else {
+            let (Some(target), Some(value)) = (self.tag_of(name), value) else {
                 continue;
             };
             let targets = targets.get_or_insert_with(|| mapping.map(Targets::of));
@@ -117,7 +128,7 @@ impl Check<'_> {
                 let problem = Diagnostic::error(
                     code,
                     format!(
-                        "{} is no target of the rule, so that `{key}` would never be asked for it",
+                        "{} is no target of the rule, so that {never}",
                         quoted(target.as_str())
                     ),
                 );

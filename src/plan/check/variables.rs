@@ -79,8 +79,9 @@ impl Check<'_> {
             self.check_variable_name(name);
             let owned = |text: &Text| text.text.clone();
             let (default, description, is_required) = match file {
-                VarFile::Text(text) => (Some(owned(text)), None, false),
-                VarFile::Mapping(mapping) => (
+                None => (Some(String::new()), None, false),
+                Some(VarFile::Text(text)) => (Some(owned(text)), None, false),
+                Some(VarFile::Mapping(mapping)) => (
                     mapping.default.as_ref().map(owned),
                     mapping.description.as_ref().map(owned),
                     mapping.required.is_some_and(|required| required.value),
