@@ -8,6 +8,7 @@ mod grouping;
 mod message;
 mod outcome;
 mod printer;
+mod progress;
 mod prompt;
 mod text;
 
@@ -16,5 +17,6 @@ pub use diagnostic::diagnostics_text;
 pub use message::{error_text, warning_text};
 pub use outcome::{OutcomeCounts, OutcomeView, outcome_text};
 pub use printer::{Environment, Printer, Verbosity, Written};
+pub use progress::{Phase, Progress, ProgressStatus};
 pub use prompt::{APPROVAL, prompt_text};
 pub use text::{Look, escape, escape_json};
