@@ -100,8 +100,10 @@ impl Pace {
         if let Some(now) = self.turn_at_once() {
             return now;
         }
-        let _head = self.0.head.lock().await;
-        let mut has_waited = false;
+        let (_head, mut has_waited) = match self.0.head.try_lock() {
+            Ok(head) => (head, false),
+            Err(_) => (self.0.head.lock().await, true),
+        };
         loop {
             // Registered before the schedule is read, so that no change is missed in between.
             let changed = self.0.changed.notified();
@@ -222,3 +224,6 @@ impl Drop for Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
