@@ -297,9 +297,7 @@ impl<'a> Work<'a> {
 
 /// The number without its fraction, at most as much as one call takes.
 fn whole(number: f64) -> usize {
-    (0..IDS_PER_CALL)
-        .take_while(|&n| n as f64 + 1.0 <= number)
-        .count()
+    (1..=100_u8).take_while(|&n| f64::from(n) <= number).count()
 }
 
 fn unanswered(repository: &RepositoryName, tag: Option<&Tag>) -> RegistryError {

@@ -112,7 +112,7 @@ fn refuse_last_tags(planner: &mut Planner<'_>, left_bare: &BTreeSet<Digest>) {
         .map(|(tag, _)| tag.clone())
         .collect();
     for tag in doomed {
-        let Some(planned) = planner.changes.remove(&tag) else {
+        let Some(removal) = planner.changes.remove(&tag) else {
             continue;
         };
         let message = format!(
@@ -121,7 +121,7 @@ fn refuse_last_tags(planner: &mut Planner<'_>, left_bare: &BTreeSet<Digest>) {
         );
         let diagnostic = Diagnostic::error(Code::LastTag, message)
             .help("keep the source, or give the image another tag in an earlier stage");
-        planner.diagnostics.push(point(diagnostic, &planned));
+        planner.diagnostics.push(point(diagnostic, &removal));
     }
 }
 

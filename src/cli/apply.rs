@@ -18,11 +18,11 @@ use crate::apply::{self, OnError, Options};
 use crate::changeset::file::{Document, FORMAT_VERSION, plan_digest};
 use crate::changeset::{Changeset, Counts, check_limits};
 use crate::diagnostic::Sources;
-use crate::event::{ChangeResult, Ending, Events, Outcome};
+use crate::event::{ChangeResult, Ending, Outcome};
 use crate::model::Digest;
 use crate::plan::Limits;
 use crate::registry::{CallContext, Rate};
-use crate::render::{self, OutcomeView};
+use crate::render::{self, OutcomeView, Progress};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -178,35 +178,38 @@ async fn apply_plans(
         return Err(approval::cannot_ask());
     }
     let loaded = input::load(plans, &args.plan.variables, &session.environment)?;
-    let (plan, sources, warnings) = match planning::checked(loaded) {
-        Ok(checked) => checked,
-        Err((sources, diagnostics)) => {
-            session.print_diagnostics(&diagnostics, &sources);
-            return Ok(Exit::Error);
-        }
+    let Some(checked) = session.checked(loaded) else {
+        return Ok(Exit::Error);
     };
-    let scope = planning::scope(&args.scope, &plan)?;
+    let scope = planning::scope(&args.scope, &checked.plan)?;
     let connections = connect::connect(
-        &plan.registries,
+        &checked.plan.registries,
         &args.connection,
         args.put_rate,
         &session.environment,
     )
     .await?;
+    let progress = Progress::new();
     let gathering = Gathering {
         connections: &connections,
         scope: &scope,
         context,
-        events: &Events::none(),
+        events: &progress.events(),
         environment: &session.environment,
         keeps_unchanged: args.output.full,
     };
-    let planned = planning::gather(&plan, sources, warnings, &gathering).await;
-    let mut planned = planned?;
+    let mut planned = progress
+        .during(&session.printer, planning::gather(&checked, &gathering))
+        .await?;
     if let Some(approve) = args.auto_approve {
         planned.changeset.approve(approve.into());
     }
-    session.print_planned(&planned, &args.output, connections.puts_per_second())?;
+    session.print_planned(
+        &planned,
+        &checked.sources,
+        &args.output,
+        connections.puts_per_second(),
+    )?;
     if planned.has_errors() {
         return Ok(Exit::Error);
     }
@@ -214,9 +217,7 @@ async fn apply_plans(
         return Ok(Exit::Refused);
     }
     let question = question(args, &planned, &connections);
-    let Planned {
-        changeset, sources, ..
-    } = planned;
+    let changeset = planned.changeset;
     refuse_unexpected(args, &changeset)?;
     refuse_beyond_limits(args, &changeset)?;
     if args.auto_approve.is_none() && !changeset.changes.is_empty() {
@@ -228,7 +229,7 @@ async fn apply_plans(
     }
     let saved = Saved {
         changeset,
-        sources,
+        sources: checked.sources,
         question,
     };
     let resume = "run the same command again";
@@ -309,9 +310,11 @@ async fn carry_out(
         },
         verifies: !args.no_verify,
     };
-    let events = Events::none();
+    let progress = Progress::new();
+    let events = progress.events();
     let registries = &connections.registries;
-    let outcome = apply::apply(&saved.changeset, registries, &options, context, &events, &journal).await;
+    let work = apply::apply(&saved.changeset, registries, &options, context, &events, &journal);
+    let outcome = progress.during(&session.printer, work).await;
     let recap = journal.recap(&outcome.results, &outcome.ending);
     let path = journal.path().map(Path::to_owned).unwrap_or_default();
     recap.map_err(|source| CliError::Write { path, source })?;

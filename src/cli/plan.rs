@@ -9,8 +9,9 @@ use super::interrupt::Interrupt;
 use super::planning::{self, Gathering, Planned};
 use super::{CliError, Exit, Session, connect, input};
 use crate::changeset::file::Document;
-use crate::event::Events;
+use crate::diagnostic::Sources;
 use crate::registry::{CallContext, Rate};
+use crate::render::Progress;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -46,34 +47,37 @@ pub(super) async fn run(session: &Session, args: &PlanCommandArgs) -> Result<Exi
 
 async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) -> Result<Exit, CliError> {
     let loaded = input::load_plans(&args.plan, &session.environment)?;
-    let (plan, sources, warnings) = match planning::checked(loaded) {
-        Ok(checked) => checked,
-        Err((sources, diagnostics)) => {
-            session.print_diagnostics(&diagnostics, &sources);
-            return Ok(Exit::Error);
-        }
+    let Some(checked) = session.checked(loaded) else {
+        return Ok(Exit::Error);
     };
-    let scope = planning::scope(&args.scope, &plan)?;
+    let scope = planning::scope(&args.scope, &checked.plan)?;
     let connections = connect::connect(
-        &plan.registries,
+        &checked.plan.registries,
         &args.connection,
         Rate::Auto,
         &session.environment,
     )
     .await?;
     let context = CallContext::new(session.environment.seed).with_cancel(interrupt.token().clone());
+    let progress = Progress::new();
     let gathering = Gathering {
         connections: &connections,
         scope: &scope,
         context: &context,
-        events: &Events::none(),
+        events: &progress.events(),
         environment: &session.environment,
         keeps_unchanged: args.output.full,
     };
-    let planned = planning::gather(&plan, sources, warnings, &gathering).await;
-    let planned = planned?;
+    let planned = progress
+        .during(&session.printer, planning::gather(&checked, &gathering))
+        .await?;
     connections.close()?;
-    session.print_planned(&planned, &args.output, connections.puts_per_second())?;
+    session.print_planned(
+        &planned,
+        &checked.sources,
+        &args.output,
+        connections.puts_per_second(),
+    )?;
     if planned.has_errors() {
         return Ok(Exit::Error);
     }
@@ -81,7 +85,7 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
         return Ok(Exit::Refused);
     }
     if let Some(path) = &args.out {
-        let document = Document::new(&planned.changeset, &planned.sources);
+        let document = Document::new(&planned.changeset, &checked.sources);
         super::output::write_file(path, &document.to_json())?;
         session.printer.note(&format!(
             "Saved the changeset to: {path}\n\nTo make exactly these changes, run:\n  ecr-retag apply {path}\n",
@@ -101,14 +105,15 @@ impl Session {
     pub(super) fn print_planned(
         &self,
         planned: &Planned,
+        sources: &Sources,
         output: &OutputArgs,
         puts_per_second: f64,
     ) -> Result<(), CliError> {
         for (_, error) in &planned.failures {
             self.print_error(error, error.help().as_deref());
         }
-        self.print_diagnostics(&planned.changeset.diagnostics, &planned.sources);
-        self.print_changeset(&planned.changeset, &planned.sources, output, puts_per_second)?;
+        self.print_diagnostics(&planned.changeset.diagnostics, sources);
+        self.print_changeset(&planned.changeset, sources, output, puts_per_second)?;
         Ok(())
     }
 }

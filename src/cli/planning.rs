@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::args::ScopeArgs;
 use super::connect::Connections;
-use super::{CliError, Environment};
+use super::{CliError, Environment, Session};
 use crate::changeset::{
     Changeset, Draft, Input, RegistryIdentity, Scope, images_losing_tags, plan_repository,
 };
@@ -21,7 +21,6 @@ use crate::registry::{CallContext, Observation, Questions, Reader, Registry, Reg
 /// A changeset, and what it was gathered from.
 pub(super) struct Planned {
     pub(super) changeset: Changeset,
-    pub(super) sources: Sources,
     /// Registries, or repositories of them, that could not be read.
     pub(super) failures: Vec<(RegistryKey, RegistryError)>,
 }
@@ -45,13 +44,29 @@ impl Planned {
     }
 }
 
-/// Takes the plan out of what was loaded, or everything that is wrong with it.
-pub(super) fn checked(
-    loaded: Loaded,
-) -> Result<(Plan, Sources, Vec<Diagnostic>), (Sources, Vec<Diagnostic>)> {
-    match loaded.plan {
-        Some(plan) => Ok((plan, loaded.sources, loaded.diagnostics)),
-        None => Err((loaded.sources, loaded.diagnostics)),
+/// A plan without errors, and what there is to warn of.
+pub(super) struct Checked {
+    pub(super) plan: Plan,
+    pub(super) sources: Sources,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+impl Session {
+    /// Takes the plan out of what was loaded; if there is none, prints everything that is wrong with it.
+    pub(super) fn checked(&self, loaded: Loaded) -> Option<Checked> {
+        let Loaded {
+            plan,
+            sources,
+            diagnostics,
+        } = loaded;
+        if plan.is_none() {
+            self.print_diagnostics(&diagnostics, &sources);
+        }
+        Some(Checked {
+            plan: plan?,
+            sources,
+            warnings: diagnostics,
+        })
     }
 }
 
@@ -76,12 +91,8 @@ pub(super) struct Gathering<'a> {
 }
 
 /// Reads the registries and plans.
-pub(super) async fn gather(
-    plan: &Plan,
-    sources: Sources,
-    warnings: Vec<Diagnostic>,
-    gathering: &Gathering<'_>,
-) -> Result<Planned, CliError> {
+pub(super) async fn gather(checked: &Checked, gathering: &Gathering<'_>) -> Result<Planned, CliError> {
+    let Checked { plan, .. } = checked;
     let now = gathering.environment.now();
     let registries = &gathering.connections.registries;
     let desks: Vec<Desk<'_>> = registries
@@ -120,22 +131,20 @@ pub(super) async fn gather(
     gathering.context.check()?;
     failures.sort_by_cached_key(|(key, error)| (key.clone(), error.to_string()));
     let mut changeset = draft.finish(plan, identities(plan, registries), Some(now));
-    changeset.diagnostics.extend(warnings);
+    changeset.diagnostics.extend(checked.warnings.iter().cloned());
     diagnostic::sort(&mut changeset.diagnostics);
-    Ok(Planned {
-        changeset,
-        sources,
-        failures,
-    })
+    Ok(Planned { changeset, failures })
 }
+
+type Question<'a, About, Answer> = Box<dyn Fn(&About) -> Answer + Send + Sync + 'a>;
 
 /// Everything that reading one registry needs.
 struct Desk<'a> {
     key: &'a RegistryKey,
     reader: Reader<'a>,
     wanted: RepositoryReads,
-    reads: Box<dyn Fn(&RepositoryName) -> Option<Reads> + Send + Sync + 'a>,
-    losing: Box<dyn Fn(&Inventory) -> BTreeSet<Digest> + Send + Sync + 'a>,
+    reads: Question<'a, RepositoryName, Option<Reads>>,
+    losing: Question<'a, Inventory, BTreeSet<Digest>>,
 }
 
 impl<'a> Desk<'a> {
