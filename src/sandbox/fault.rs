@@ -31,6 +31,7 @@ use super::calls::Call;
 use super::quota::Quota;
 use super::state::ErrorAnswer;
 use crate::model::{AccountId, Region, wildcard_matches};
+use crate::yaml::{self, YamlError};
 
 /// Which faults happen when.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -168,6 +169,13 @@ pub enum ThrottleShape {
     /// 503 with an empty body.
     #[serde(rename = "503-bare")]
     Bare503,
+}
+
+impl FaultPlan {
+    /// Reads a fault plan, YAML or JSON.
+    pub fn parse(text: &str) -> Result<Self, YamlError> {
+        yaml::from_str(text)
+    }
 }
 
 impl ThrottleShape {

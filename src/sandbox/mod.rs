@@ -8,6 +8,7 @@
 //! the wire turns HTTP into operations and back; a [`Store`](store) keeps the state in a file. [`seed`] fills a state.
 
 pub mod calls;
+pub mod command;
 mod connector;
 mod control;
 pub mod fault;
@@ -94,7 +95,16 @@ impl Sandbox {
     /// If there is no such file, it is made with the built-in seed. The file is locked until the last clone is gone;
     /// opening it a second time is an error. Whatever a call changed is in the file before the call is answered.
     pub fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
-        let (store, state) = Store::open(path, seed::builtin)?;
+        Self::open_or_else(path, clock, seed::builtin)
+    }
+
+    /// Like [`Sandbox::open`], with what a new file holds.
+    pub fn open_or_else(
+        path: &Path,
+        clock: Clock,
+        initial: impl FnOnce() -> State,
+    ) -> Result<Self, StoreError> {
+        let (store, state) = Store::open(path, initial)?;
         Ok(Self::with_store(state, Faults::none(), clock, Some(store)))
     }
 

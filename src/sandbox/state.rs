@@ -85,6 +85,16 @@ pub struct RoleRule {
     pub external_id: Option<String>,
 }
 
+impl RoleRule {
+    /// Nobody may assume the role.
+    pub fn denied() -> Self {
+        Self {
+            is_denied: true,
+            external_id: None,
+        }
+    }
+}
+
 /// An image could not be seeded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the manifest is no image manifest and no index of the type {0}")]
@@ -164,7 +174,10 @@ impl State {
     }
 
     /// The repositories of an account and region, sorted by name.
-    pub fn repositories(&self, caller: &Caller) -> impl Iterator<Item = (&RepositoryName, &Repository)> {
+    pub fn repositories<'a>(
+        &'a self,
+        caller: &Caller,
+    ) -> impl Iterator<Item = (&'a RepositoryName, &'a Repository)> + use<'a> {
         let key = (caller.account.clone(), caller.region.clone());
         self.registries.get(&key).into_iter().flatten()
     }
