@@ -39,15 +39,6 @@ impl Kind {
             Self::Remove => "will be destroyed",
         }
     }
-
-    /// The word that terraform's JSON has for it.
-    pub(super) fn action_name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Move => "update",
-            Self::Remove => "delete",
-        }
-    }
 }
 
 /// One entry of a list: changes that are alike; often only one.

@@ -2,6 +2,7 @@
 
 mod changeset;
 mod diagnostic;
+mod events;
 #[cfg(test)]
 mod fixture;
 mod grouping;
@@ -14,6 +15,7 @@ mod text;
 
 pub use changeset::{ChangesetView, changeset_text};
 pub use diagnostic::diagnostics_text;
+pub use events::{EVENT_FORMAT_VERSION, EventLine, EventLines, event_schema};
 pub use message::{error_text, warning_text};
 pub use outcome::{OutcomeCounts, OutcomeView, outcome_text};
 pub use printer::{Environment, Printer, Verbosity, Written};
