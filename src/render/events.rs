@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::changeset::{is_qualified, plan_line};
 use super::grouping::Kind;
@@ -18,221 +16,13 @@ use crate::diagnostic::{Diagnostic, Severity, Sources};
 use crate::event::{ChangeResult, Ending, Event, Failure, NotAttempted, Outcome};
 use crate::model::Address;
 
-/// The version of these lines. Minor versions only add.
-pub const EVENT_FORMAT_VERSION: &str = "1.0";
+mod record;
 
-/// One line of `apply --json`.
-///
-/// `type` says which one of the members after it is there.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(title = "A line of `ecr-retag apply --json`")]
-pub struct EventLine {
-    /// When it happened, as RFC 3339 in UTC.
-    #[serde(rename = "@timestamp")]
-    timestamp: String,
-    /// How much it matters.
-    #[serde(rename = "@level")]
-    level: LevelName,
-    /// What happened, for people.
-    #[serde(rename = "@message")]
-    message: String,
-    /// What happened.
-    #[serde(rename = "type")]
-    kind: EventType,
-    /// With `version`: what writes these lines.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<VersionRecord>,
-    /// With `planned_change`: the change.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    change: Option<PlannedRecord>,
-    /// With `change_summary`: how many changes of each kind there are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changes: Option<TotalsRecord>,
-    /// With `apply_start`, `apply_complete` and `apply_errored`: the change, and how it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hook: Option<HookRecord>,
-    /// With `apply_progress`: how far the run is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    progress: Option<ProgressRecord>,
-    /// With `diagnostic`: a warning or an error.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    diagnostic: Option<DiagnosticRecord>,
-    /// With `recap`, the last line: how the run went.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recap: Option<RecapRecord>,
-}
-
-/// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum LevelName {
-    Info,
-    Warn,
-    Error,
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum EventType {
-    Version,
-    PlannedChange,
-    ChangeSummary,
-    ApplyStart,
-    ApplyProgress,
-    ApplyComplete,
-    ApplyErrored,
-    Diagnostic,
-    Recap,
-}
-
-/// What writes these lines.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct VersionRecord {
-    /// The version of ecr-retag.
-    tool: String,
-    /// The version of these lines; minor versions only add.
-    format: String,
-}
-
-/// A tag of a repository.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct ResourceRecord {
-    /// `REPOSITORY:TAG`, or `NAME/REPOSITORY:TAG` in a plan with several registries.
-    addr: String,
-    /// The registry's name in the plan file.
-    registry: String,
-    /// The repository.
-    repository: String,
-    /// The tag.
-    tag: String,
-}
-
-/// A change that will be made.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct PlannedRecord {
-    /// The tag.
-    resource: ResourceRecord,
-    /// What happens to it.
-    action: ActionName,
-    /// The digest it is on; null if the tag is new.
-    before: Option<String>,
-    /// The digest it will be on; null if the tag goes away.
-    after: Option<String>,
-    /// Why.
-    reason: String,
-    /// The stage.
-    stage: u32,
-}
-
-/// How many changes of each kind there are.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-struct TotalsRecord {
-    /// Tags that are created.
-    add: u64,
-    /// Tags that are moved.
-    change: u64,
-    /// Tags that are removed.
-    remove: u64,
-}
-
-/// A change that is being made or has come to its end.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct HookRecord {
-    /// The tag.
-    resource: ResourceRecord,
-    /// What happens to it.
-    action: ActionName,
-    /// How it ended; absent at its start.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<OutcomeName>,
-    /// How many times its call was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts: Option<u32>,
-    /// For a stale tag, the digest it is on; absent if it is gone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    now: Option<String>,
-    /// AWS's code, such as `AccessDeniedException`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    /// AWS's id of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
-}
-
-/// How a change ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum OutcomeName {
-    Done,
-    AlreadyDone,
-    Stale,
-    Failed,
-    NotAttempted,
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct ProgressRecord {
-    /// Repositories read, or changes that came to their end.
-    done: u64,
-    /// How many there are.
-    total: u64,
-    /// Changes that did not succeed.
-    failed: u64,
-    /// Calls that will be made again.
-    retries: u64,
-    /// How many of them because the registry asked to slow down.
-    throttled: u64,
-    /// Tags written per second, over the last few seconds.
-    puts_per_second: f64,
-    /// How long it will take at this rate, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remaining_s: Option<f64>,
-}
-
-/// How a run went.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct RecapRecord {
-    /// What this run has done.
-    applied: TotalsRecord,
-    /// Tags that were right before anything was written.
-    already_done: u64,
-    /// Tags that could not be written.
-    failed: u64,
-    /// Tags that somebody else moved.
-    stale: u64,
-    /// Tags that were not tried.
-    not_attempted: u64,
-    /// How the run ended.
-    ending: EndingName,
-    /// How long it took, in seconds.
-    elapsed_s: f64,
-    /// The calls that were made.
-    calls: Vec<CallRecord>,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum EndingName {
-    Finished,
-    Stopped,
-    Hopeless,
-    OutOfTime,
-    Interrupted,
-}
-
-/// How often an operation was called.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct CallRecord {
-    /// The operation, such as `PutImage`.
-    operation: String,
-    /// Calls that were sent, attempts included.
-    calls: u64,
-    /// How many of them were throttled.
-    throttled: u64,
-}
+use record::{
+    CallRecord, EndingName, EventType, HookRecord, LevelName, OutcomeName, PlannedRecord, ProgressRecord,
+    RecapRecord, ResourceRecord, TotalsRecord, VersionRecord,
+};
+pub use record::{EVENT_FORMAT_VERSION, EventLine, event_schema};
 
 /// Makes the lines for one changeset.
 #[derive(Debug, Clone)]
@@ -540,11 +330,6 @@ fn totals(counts: Counts) -> TotalsRecord {
 
 fn milliseconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1_000.0).round() / 1_000.0
-}
-
-/// The JSON Schema of one line.
-pub fn event_schema() -> serde_json::Value {
-    schemars::schema_for!(EventLine).to_value()
 }
 
 #[cfg(test)]
