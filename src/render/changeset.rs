@@ -160,7 +160,7 @@ pub(super) fn push_entries(out: &mut String, entries: &[Entry<'_>], is_qualified
 }
 
 /// Why, and in which stage if that is not the first.
-fn reason(entry: &Entry<'_>) -> String {
+pub(super) fn reason(entry: &Entry<'_>) -> String {
     let mut reason = escape(&entry.reason().unwrap_or_default()).into_owned();
     if let Some(stage) = entry.stage().filter(|stage| *stage > 0) {
         let comma = if reason.is_empty() { "" } else { ", " };
@@ -170,7 +170,7 @@ fn reason(entry: &Entry<'_>) -> String {
 }
 
 /// `stable -> sha256:6d93b41cfc6b in 38 repositories`.
-fn group_cell(entry: &Entry<'_>, is_qualified: bool) -> String {
+pub(super) fn group_cell(entry: &Entry<'_>, is_qualified: bool) -> String {
     let mut cell = match entry.tag() {
         Some(tag) => tag.to_string(),
         None => counted(len(&entry.changes), "tag", "tags"),
@@ -195,7 +195,7 @@ fn group_cell(entry: &Entry<'_>, is_qualified: bool) -> String {
     cell
 }
 
-fn short(digest: Digest) -> String {
+pub(super) fn short(digest: Digest) -> String {
     format!("sha256:{}", digest.short())
 }
 

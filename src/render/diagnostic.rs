@@ -27,7 +27,7 @@ pub fn diagnostics_text(diagnostics: &[Diagnostic], sources: &Sources, look: Loo
     out
 }
 
-fn diagnostic_text(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
+pub(super) fn diagnostic_text(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
     let level = match diagnostic.severity {
         Severity::Error | Severity::Refusal => Level::ERROR.with_name("Error"),
         Severity::Warning => Level::WARNING.with_name("Warning"),

@@ -39,15 +39,6 @@ impl Kind {
             Self::Remove => "will be destroyed",
         }
     }
-
-    /// The word that terraform's JSON has for it.
-    pub(super) fn action_name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Move => "update",
-            Self::Remove => "delete",
-        }
-    }
 }
 
 /// One entry of a list: changes that are alike; often only one.
@@ -88,8 +79,11 @@ impl<'a> Entry<'a> {
     /// Why, if it is the same for all: the reason of the changes, or the rules that ask for them.
     pub(super) fn reason(&self) -> Option<String> {
         self.common(|change| change.reason.to_string()).or_else(|| {
-            let rules = self.common(|change| &change.rules)?;
-            (!rules.is_empty()).then(|| rules.join(", "))
+            match self.common(|change| &change.rules)?.as_slice() {
+                [] => None,
+                [rule] => Some(format!("rule `{rule}`")),
+                rules => Some(format!("rules `{}`", rules.join("`, `"))),
+            }
         })
     }
 

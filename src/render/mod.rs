@@ -2,9 +2,13 @@
 
 mod changeset;
 mod diagnostic;
+mod events;
 #[cfg(test)]
 mod fixture;
+mod github;
+mod gitlab;
 mod grouping;
+mod markdown;
 mod message;
 mod outcome;
 mod printer;
@@ -14,6 +18,10 @@ mod text;
 
 pub use changeset::{ChangesetView, changeset_text};
 pub use diagnostic::diagnostics_text;
+pub use events::{EVENT_FORMAT_VERSION, EventLine, EventLines, event_schema};
+pub use github::{GithubOutputs, github_annotations, github_error};
+pub use gitlab::gitlab_report;
+pub use markdown::{MARKDOWN_BYTES_MAX, MarkdownView, changeset_markdown, outcome_markdown};
 pub use message::{error_text, warning_text};
 pub use outcome::{OutcomeCounts, OutcomeView, outcome_text};
 pub use printer::{Environment, Printer, Verbosity, Written};
