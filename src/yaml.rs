@@ -112,7 +112,11 @@ fn to_yaml_error(error: &serde_yaml::Error, text: &str) -> YamlError {
         Some(breach) if breach.starts_with("Documents") => {
             "a second document begins here, one is allowed".to_owned()
         }
-        Some(breach) => format!("the file is too large or too deeply nested ({breach})"),
+        Some(breach) if breach.contains("Anchor") || breach.contains("Alias") => {
+            "what the aliases of the file stand for is too large".to_owned()
+        }
+        Some(breach) if breach.starts_with("Depth") => "the file is nested too deeply".to_owned(),
+        Some(_) => "the file is too large".to_owned(),
         None => message.to_owned(),
     };
     let span = error.location().map_or(0..0, |location| {

@@ -5,25 +5,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+
 use crate::diagnostic::{Diagnostic, Span};
 use crate::model::{AccountId, Digest, Region, RegistryKey, Tag};
 
+mod check;
+mod expression;
+mod file;
 mod glob;
+mod interpolate;
 mod load;
 mod map;
 pub mod rank;
+mod reader;
 mod reads;
+mod report;
 mod repositories;
 mod select;
 mod target;
+mod var_file;
+mod version;
 
+pub use check::VariableInputs;
+pub use file::schema;
 pub use glob::Glob;
-pub use load::{Loaded, PlanInput, VariableInputs, load};
-pub use map::{Row, TagMap};
+pub use load::{Loaded, PlanInput, load};
+pub use map::TagMap;
 pub use reads::RepositoryReads;
 pub use repositories::RepositorySet;
-pub use select::{Moment, Pattern, Selector, VersionPattern};
+pub use select::{Moment, Pattern, Selector};
 pub use target::Template;
+pub use version::VersionPattern;
 
 /// One or several plan files, checked and ready to be planned.
 #[derive(Debug, Clone)]
@@ -108,7 +121,8 @@ pub struct Limits {
 }
 
 /// What happens to a change of a protected tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum OnProtected {
     /// The plan is refused.
     #[default]
@@ -134,8 +148,9 @@ pub struct Rule {
     pub pick: Pick,
     /// What happens when the target is on another image.
     pub on_existing: OnExisting,
-    /// What happens when a source or a repository is not there.
-    pub on_missing: OnMissing,
+    /// What happens when a source or a repository is not there; where the plan file does not say, a missing exact
+    /// source or repository is an error, and a pattern that selects no tag a warning.
+    pub on_missing: Option<OnMissing>,
     /// Whether the source tag goes away once every target is proved.
     pub remove_source: bool,
     /// For a target that moves, the tag that its old image gets first.
@@ -194,7 +209,8 @@ pub enum Expected {
 }
 
 /// Which source counts when several with different images render to one target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum Pick {
     /// None: it is an error.
     #[default]
@@ -206,7 +222,8 @@ pub enum Pick {
 }
 
 /// What happens when a target is on another image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum OnExisting {
     /// It is moved.
     #[default]
@@ -220,7 +237,8 @@ pub enum OnExisting {
 }
 
 /// What happens when a source or a repository is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum OnMissing {
     /// It is an error.
     Fail,
