@@ -5,4 +5,5 @@ pub mod inventory;
 pub mod model;
 pub mod plan;
 pub mod registry;
+pub mod sandbox;
 pub mod yaml;
