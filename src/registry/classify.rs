@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecr::config::http::HttpResponse;
-use aws_sdk_ecr::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_ecr::error::{ConnectorError, ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_sdk_ecr::operation::RequestId;
 
+use super::error::one_line;
 use super::{Kind, RegistryError, WAIT_MAX};
 use crate::model::InvalidName;
 
@@ -54,9 +56,20 @@ where
 {
     let status = response.status().as_u16();
     let code = error.code();
-    RegistryError::new(kind_of(code, status), error.message().unwrap_or_default())
+    let kind = kind_of(code, status);
+    let message = match error.message() {
+        Some(message) => message.to_owned(),
+        None if response.status().is_success() => "the answer cannot be read".to_owned(),
+        None => format!("the answer has the status {status}"),
+    };
+    let described = RegistryError::new(kind, message)
         .answered(code, error.request_id(), Some(status))
-        .retry_after(retry_after(response))
+        .retry_after(retry_after(response));
+    if response.status().is_success() {
+        described.caused_by(error)
+    } else {
+        described
+    }
 }
 
 /// An answer that is no JSON; a proxy's page, or one that was cut off.
@@ -107,8 +120,9 @@ fn kind_of(code: Option<&str>, status: u16) -> Kind {
         | "ServiceUnavailableException" => Kind::Transient,
         _ => match status {
             401 | 403 => Kind::Denied,
-            408 | 500.. => Kind::Transient,
-            _ => Kind::Invalid,
+            400..500 if status != 408 => Kind::Invalid,
+            // Failures of the service, and successes that cannot be read.
+            _ => Kind::Transient,
         },
     }
 }
@@ -127,15 +141,96 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
         .map(|wait| wait.min(WAIT_MAX))
 }
 
+/// No answer came. Why not decides: the way is not set up, nobody is there, or it broke in passing.
 fn of_connection(error: &ConnectorError) -> RegistryError {
-    if error.is_other() && error.as_other().is_none() {
-        return of_preparation(error);
+    if let Some(credentials) = find::<CredentialsError>(error) {
+        return of_credentials(credentials);
     }
-    RegistryError::new(Kind::Transient, "the connection failed").caused_by(error)
+    let root = root_text(error);
+    let described = |kind, what: &str| RegistryError::new(kind, format!("{what}: {root}")).caused_by(error);
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return match tls {
+            rustls::Error::InvalidCertificate(_) => {
+                described(Kind::Configuration, "the server's certificate is not trusted").with_help(
+                    "if a proxy of your network signs certificates, name its authority with `--ca-bundle` or `AWS_CA_BUNDLE`",
+                )
+            }
+            _ => described(Kind::Unreachable, "no TLS connection can be made"),
+        };
+    }
+    let is_connecting =
+        find::<hyper_util::client::legacy::Error>(error).is_some_and(|error| error.is_connect());
+    let is_broken = error.is_io() || error.as_other().is_some() || find::<hyper::Error>(error).is_some();
+    if is_connecting {
+        described(Kind::Unreachable, "no connection can be made")
+    } else if error.is_timeout() {
+        described(Kind::Transient, "no answer in time")
+    } else if is_broken {
+        described(Kind::Transient, "the connection failed")
+    } else {
+        of_preparation(error)
+    }
+}
+
+fn of_credentials(error: &CredentialsError) -> RegistryError {
+    let CredentialsError::CredentialsNotLoaded(_) = error else {
+        return of_credential_provider(error);
+    };
+    RegistryError::new(Kind::Configuration, "no credentials were found")
+        .with_help(
+            "name a profile with `--profile` or `AWS_PROFILE`, or set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`",
+        )
+        .caused_by(error)
+}
+
+/// A place for credentials was found and did not give any: a role denied, an SSO session over, a program failed.
+fn of_credential_provider(error: &CredentialsError) -> RegistryError {
+    let (message, code) = match find::<ErrorMetadata>(error) {
+        Some(answer) => (answer.message().map(ToOwned::to_owned), answer.code()),
+        None => (None, None),
+    };
+    let message = message.unwrap_or_else(|| root_text(error));
+    let help = match code {
+        Some("AccessDenied" | "AccessDeniedException") => {
+            "the role's trust policy must let the caller assume it, and the caller needs `sts:AssumeRole`"
+        }
+        _ => "get new credentials, for SSO with `aws sso login`, and run the same command again",
+    };
+    let kind = match kind_of(code, 400) {
+        Kind::Expired => Kind::Expired,
+        _ => Kind::Configuration,
+    };
+    RegistryError::new(kind, format!("no credentials could be had: {message}"))
+        .answered(code, None, None)
+        .with_help(help)
+        .caused_by(error)
 }
 
 fn of_preparation(error: &(dyn Error + 'static)) -> RegistryError {
-    RegistryError::new(Kind::Configuration, "the call could not be prepared").caused_by(error)
+    let message = format!("the call could not be prepared: {}", root_text(error));
+    RegistryError::new(Kind::Configuration, message).caused_by(error)
+}
+
+/// Looks for an error of this type among the causes; an `io::Error` hides the one it wraps from `source`.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        }
+    })
+}
+
+/// What the innermost cause says.
+fn root_text(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map_or_else(String::new, one_line)
 }
 
 /// The answer holds a name that ECR's own grammar does not allow.

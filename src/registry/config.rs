@@ -13,7 +13,7 @@ use aws_sdk_ecr::config::{
     StalledStreamProtectionConfig,
 };
 
-use super::{Kind, Rate, Registry, RegistryError};
+use super::{Kind, Rate, Registry, RegistryError, tls};
 use crate::model::Region;
 use crate::plan;
 
@@ -120,37 +120,101 @@ pub async fn sdk_config(
     let region = registry.region.as_ref().or(options.region.as_ref());
     let region = region.map(|region| aws_config::Region::new(region.to_string()));
     if let Some(in_process) = &options.in_process {
-        return Ok(in_process_config(in_process, region));
+        return Ok(in_process_config(in_process, region, timeouts(options)));
     }
+    let endpoint = registry.endpoint.as_ref().or(options.endpoint_url.as_ref());
+    endpoint.map_or(Ok(()), |endpoint| check_endpoint(endpoint))?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(options));
     if let Ok(framework) = FrameworkMetadata::new(env!("CARGO_PKG_NAME"), Some(env!("CARGO_PKG_VERSION"))) {
         loader = loader.framework_metadata(framework);
+    }
+    if let Some(http_client) = http_client(options).await? {
+        loader = loader.http_client(http_client);
     }
     if let Some(region) = region {
         loader = loader.region(region);
     }
     if let Some(profile) = registry.profile.as_ref().or(options.profile.as_ref()) {
+        check_profile(profile).await?;
         loader = loader.profile_name(profile);
     }
     if options.no_sign_request {
         loader = loader.no_credentials();
     }
     let config = loader.load().await;
-    let config = match &registry.assume_role {
+    config.region().ok_or_else(no_region)?;
+    Ok(match &registry.assume_role {
         Some(role) if !options.no_sign_request => assume_role(role, config).await,
         _ => config,
-    };
-    config.region().ok_or_else(no_region)?;
-    Ok(config)
+    })
 }
 
-fn in_process_config(in_process: &InProcess, region: Option<aws_config::Region>) -> SdkConfig {
+/// A client for what the SDK's own does not do; none where that one will do.
+async fn http_client(options: &ConnectOptions) -> Result<Option<SharedHttpClient>, RegistryError> {
+    match &options.ca_bundle {
+        _ if options.no_verify_ssl => tls::trusting_anyone().map(Some),
+        Some(ca_bundle) => tls::trusting(ca_bundle).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The SDK would show the whole request instead of saying what is wrong with an endpoint.
+fn check_endpoint(endpoint: &str) -> Result<(), RegistryError> {
+    let is_url = endpoint
+        .parse::<http::Uri>()
+        .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+    if is_url {
+        return Ok(());
+    }
+    Err(RegistryError::new(
+        Kind::Configuration,
+        format!("the endpoint `{endpoint}` is not a URL"),
+    )
+    .with_help("an endpoint looks like `https://api.ecr.eu-west-1.amazonaws.com`"))
+}
+
+/// The SDK takes a profile that does not exist for an empty one.
+async fn check_profile(profile: &str) -> Result<(), RegistryError> {
+    let (fs, env, files) = (Default::default(), Default::default(), Default::default());
+    let profiles = aws_config::profile::load(&fs, &env, &files, None)
+        .await
+        .map_err(|error| {
+            RegistryError::new(
+                Kind::Configuration,
+                format!("the AWS configuration cannot be read: {error}"),
+            )
+        })?;
+    if profiles.get_profile(profile).is_some() {
+        return Ok(());
+    }
+    let similar = profiles
+        .profiles()
+        .map(|name| (strsim::damerau_levenshtein(name, profile), name))
+        .min()
+        .filter(|(distance, _)| *distance <= 2);
+    let help = match similar {
+        Some((_, name)) => format!("is `{name}` meant?"),
+        None => "`aws configure list-profiles` shows those that exist".to_owned(),
+    };
+    Err(RegistryError::new(
+        Kind::Configuration,
+        format!("the profile `{profile}` does not exist"),
+    )
+    .with_help(help))
+}
+
+fn in_process_config(
+    in_process: &InProcess,
+    region: Option<aws_config::Region>,
+    timeouts: TimeoutConfig,
+) -> SdkConfig {
     let credentials = Credentials::new(&in_process.access_key_id, "in-process", None, None, "in-process");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(region.unwrap_or(aws_config::Region::from_static("us-east-1")))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(in_process.http_client.clone())
+        .timeout_config(timeouts)
         .build()
 }
 

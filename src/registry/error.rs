@@ -141,13 +141,29 @@ impl Cause {
     fn chain(error: Option<&(dyn std::error::Error + 'static)>) -> Option<Box<Self>> {
         let mut messages: Vec<String> = std::iter::successors(error, |error| error.source())
             .take(Self::LINKS_MAX)
-            .map(ToString::to_string)
+            .map(|error| one_line(error))
             .collect();
         messages.dedup();
         messages
             .into_iter()
             .rev()
             .fold(None, |source, message| Some(Box::new(Self { message, source })))
+    }
+}
+
+/// What an error says, on one line and no longer than a reader cares for.
+pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    const CHARS_MAX: usize = 400;
+    let text = error.to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let line = lines.join("; ");
+    match line.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
     }
 }
 
@@ -331,17 +347,15 @@ impl RegistryError {
 
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.kind)?;
-        if let Some(operation) = self.operation {
-            write!(f, " in {operation}")?;
-        }
-        match (&self.repository, &self.tag) {
-            (Some(repository), Some(tag)) => write!(f, " of `{repository}:{tag}`")?,
-            (Some(repository), None) => write!(f, " of `{repository}`")?,
-            (None, _) => {}
-        }
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message.trim_end_matches('.'))?;
+        let message = self.message.trim_end_matches('.');
+        if matches!(self.kind, Kind::Configuration | Kind::Unreachable) {
+            // It is not about the call that happened to be the first.
+            f.write_str(message)?;
+        } else {
+            self.write_place(f)?;
+            if !message.is_empty() {
+                write!(f, ": {message}")?;
+            }
         }
         match (&self.code, &self.request_id) {
             (Some(code), Some(id)) => write!(f, " ({code}, request id {id})")?,
@@ -353,5 +367,19 @@ impl fmt::Display for Detail {
             write!(f, " after {} attempts", self.attempts)?;
         }
         Ok(())
+    }
+}
+
+impl Detail {
+    fn write_place(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if let Some(operation) = self.operation {
+            write!(f, " in {operation}")?;
+        }
+        match (&self.repository, &self.tag) {
+            (Some(repository), Some(tag)) => write!(f, " of `{repository}:{tag}`"),
+            (Some(repository), None) => write!(f, " of `{repository}`"),
+            (None, _) => Ok(()),
+        }
     }
 }

@@ -17,6 +17,7 @@ mod retry;
 mod search;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 pub use config::{ConnectOptions, InProcess, client, connect, sdk_config};
 pub use context::{CallContext, Observer, Retry};
