@@ -12,7 +12,7 @@ use super::calls::Call;
 use super::fault::ThrottleShape;
 use super::state::{Answer, ErrorAnswer};
 use crate::model::AccountId;
-use auth::{Credential, Service};
+use auth::{Api, Credential};
 use sts::Form;
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -51,7 +51,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Incoming {
         let form = Form::read(request.body());
         return Incoming {
             operation: named(form.get("Action").unwrap_or_default()),
-            credential: auth::read(request.headers(), Service::Sts),
+            credential: auth::read(request.headers(), Api::Sts),
             body: Body::Sts(form),
         };
     }
@@ -64,7 +64,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Incoming {
     });
     Incoming {
         operation: named(target.rsplit('.').next().unwrap_or_default()),
-        credential: auth::read(request.headers(), Service::Ecr),
+        credential: auth::read(request.headers(), Api::Ecr),
         body: Body::Ecr(body),
     }
 }
