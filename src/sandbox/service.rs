@@ -10,7 +10,7 @@ use super::Outcome;
 use super::calls::{Call, CallLog};
 use super::fault::{Faults, Instead, Spoil, Verdict};
 use super::quota::Quotas;
-use super::state::{Answer, Caller, ErrorAnswer, State};
+use super::state::{self, Answer, Caller, ErrorAnswer, State};
 use super::store::{Store, StoreError};
 use super::wire::auth::{Api, Identities, Identity};
 use super::wire::{self, Body, Incoming, Reply};
@@ -90,42 +90,50 @@ impl Service {
         }
         let request_id = wire::request_id(received.call.number);
         let revision = self.state.revision();
-        let reply = match (&received.identity, received.verdict.instead.take()) {
-            (_, Some(Instead::Drop)) => None,
-            (Err(error), _) => Some(incoming.to_reply(error, &request_id)),
-            (Ok(_), Some(Instead::Error(error))) => Some(incoming.to_reply(&error, &request_id)),
-            (Ok(_), Some(Instead::Bare(status))) => Some(Reply::bare(status)),
-            (
-                Ok(_),
-                Some(Instead::Throttle {
-                    shape,
-                    retry_after_seconds,
-                    retry_after_ms,
-                }),
-            ) => Some(Reply::throttle(shape, retry_after_seconds, retry_after_ms)),
-            (Ok(identity), None) => Some(self.reply_to(
-                &incoming.operation,
-                &incoming.body,
-                identity.as_ref(),
-                now,
-                &request_id,
-            )),
-        };
         let spoil = received.verdict.spoil;
-        let answered = reply.as_ref().filter(|_| spoil != Some(Spoil::Drop));
+        let reply = match (self.reply(incoming, &mut received, now, &request_id), spoil) {
+            (_, Some(Spoil::Drop)) => None,
+            (Some(_), Some(Spoil::Garbage)) => Some(Reply::garbage()),
+            (reply, _) => reply,
+        };
         let mut call = received.call;
-        call.status = answered.map(|reply| reply.status);
-        call.code = answered.and_then(|reply| reply.code.clone());
+        call.status = reply.as_ref().map(|reply| reply.status);
+        call.code = reply.as_ref().and_then(|reply| reply.code.clone());
         call.took_effect = self.state.revision() != revision;
         self.log.add(call);
-        match (reply, spoil) {
-            (None, _) | (_, Some(Spoil::Drop)) => Outcome::Dropped,
-            (Some(reply), Some(Spoil::Truncate)) => Outcome::Truncated(reply.into_response(&request_id, now)),
-            (Some(_), Some(Spoil::Garbage)) => {
-                Outcome::Answered(Reply::garbage().into_response(&request_id, now))
-            }
-            (Some(reply), None) => Outcome::Answered(reply.into_response(&request_id, now)),
+        let response = reply.map(|reply| reply.into_response(&request_id, now));
+        match (response, spoil) {
+            (None, _) => Outcome::Dropped,
+            (Some(response), Some(Spoil::Truncate)) => Outcome::Truncated(response),
+            (Some(response), _) => Outcome::Answered(response),
         }
+    }
+
+    /// What the call is answered before the answer is spoilt; nothing if the connection breaks first.
+    fn reply(
+        &mut self,
+        incoming: &Incoming,
+        received: &mut Received,
+        now: Timestamp,
+        request_id: &str,
+    ) -> Option<Reply> {
+        let instead = received.verdict.instead.take();
+        if matches!(instead, Some(Instead::Drop)) {
+            return None;
+        }
+        let identity = match &received.identity {
+            Ok(identity) => identity.as_ref(),
+            Err(error) => return Some(incoming.to_reply(error, request_id)),
+        };
+        Some(match instead {
+            Some(Instead::Deny) => incoming.to_reply(&denied(&received.call, identity), request_id),
+            Some(Instead::Error(error)) => incoming.to_reply(&error, request_id),
+            Some(Instead::Bare(status)) => Reply::bare(status),
+            Some(Instead::Throttle(throttle)) => Reply::throttle(throttle),
+            Some(Instead::Drop) | None => {
+                self.reply_to(&incoming.operation, &incoming.body, identity, now, request_id)
+            }
+        })
     }
 
     fn reply_to(
@@ -231,4 +239,24 @@ impl Incoming {
             Body::Sts(_) => Reply::of_sts(&Err(error.clone()), request_id),
         }
     }
+}
+
+/// In the words of IAM.
+fn denied(call: &Call, identity: Option<&Identity>) -> ErrorAnswer {
+    let (status, code, service) = if call.is_sts {
+        (403, "AccessDenied", "sts")
+    } else {
+        (400, "AccessDeniedException", "ecr")
+    };
+    let resource = match (&call.caller, &call.registry, &call.repository) {
+        (Some(caller), Some(account), Some(name)) => state::repository_arn(account, &caller.region, name),
+        _ => "*".to_owned(),
+    };
+    let message = format!(
+        "User: {} is not authorized to perform: {service}:{} on resource: {resource} with an explicit deny in an \
+         identity-based policy",
+        identity.map_or("anonymous", |identity| &identity.arn),
+        call.operation
+    );
+    ErrorAnswer::new(status, code, message)
 }

@@ -250,7 +250,7 @@ async fn faults_reach_sts_when_they_name_it() {
     let (status, _) = sts(&sandbox, "Action=GetCallerIdentity", Some(("x", ""))).await;
     assert_eq!(status, 200);
     let (status, xml) = sts(&sandbox, &assume(ROLE, ""), Some(("x", ""))).await;
-    assert_eq!((status, element(&xml, "Code")), (400, "AccessDeniedException"));
+    assert_eq!((status, element(&xml, "Code")), (403, "AccessDenied"));
 }
 
 /// The credentials that the real SDK gets for a role, and whose they are.

@@ -314,6 +314,12 @@ rules:
 }
 
 #[test]
+fn the_documented_plan_is_one() {
+    let plan = FaultPlan::parse(&documented(include_str!("../../src/sandbox/fault.rs"))).unwrap();
+    assert_eq!(plan.rules.len(), 4);
+}
+
+#[test]
 fn a_plan_with_a_mistake_is_refused() {
     for bad in [
         "rules: [{ action: explode }]",
