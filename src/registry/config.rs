@@ -1,7 +1,9 @@
 //! From what the user says about a registry to a client that reaches it.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -12,6 +14,8 @@ use aws_sdk_ecr::config::{
     Credentials, FrameworkMetadata, SharedCredentialsProvider, SharedHttpClient,
     StalledStreamProtectionConfig,
 };
+use aws_smithy_async::time::TimeSource;
+use jiff::Timestamp;
 
 use super::{Kind, Rate, Registry, RegistryError, tls};
 use crate::model::Region;
@@ -43,12 +47,34 @@ pub struct ConnectOptions {
 }
 
 /// A registry inside this program.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct InProcess {
-    /// Answers the calls.
+    /// Answers the calls, those to STS too.
     pub http_client: SharedHttpClient,
     /// The access key that calls are signed with.
     pub access_key_id: String,
+    /// Says what time it is, for signatures and for credentials that run out.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcess").finish_non_exhaustive()
+    }
+}
+
+struct InProcessTime(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl TimeSource for InProcessTime {
+    fn now(&self) -> SystemTime {
+        SystemTime::try_from((self.0)()).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Debug for InProcessTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcessTime")
+    }
 }
 
 impl Default for ConnectOptions {
@@ -105,6 +131,9 @@ pub fn client(config: &SdkConfig, endpoint: Option<&str>, no_sign_request: bool)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(endpoint) = endpoint {
         builder = builder.endpoint_url(endpoint);
+        if endpoint.starts_with("http://") && config.http_client().is_none() {
+            builder = builder.http_client(tls::without_tls());
+        }
     }
     if no_sign_request {
         builder = builder.allow_no_auth();
@@ -113,15 +142,33 @@ pub fn client(config: &SdkConfig, endpoint: Option<&str>, no_sign_request: bool)
 }
 
 /// Region, credentials, timeouts and HTTP client, for ECR and for whatever else a command calls.
+///
+/// What the plan file says of the registry beats the options.
 pub async fn sdk_config(
     registry: &plan::Registry,
     options: &ConnectOptions,
 ) -> Result<SdkConfig, RegistryError> {
-    let region = registry.region.as_ref().or(options.region.as_ref());
-    let region = region.map(|region| aws_config::Region::new(region.to_string()));
-    if let Some(in_process) = &options.in_process {
-        return Ok(in_process_config(in_process, region, timeouts(options)));
-    }
+    let config = match &options.in_process {
+        Some(in_process) => in_process_config(in_process, region(registry, options), timeouts(options)),
+        None => ambient_config(registry, options).await?,
+    };
+    config.region().ok_or_else(no_region)?;
+    Ok(match &registry.assume_role {
+        Some(role) if !options.no_sign_request => assume_role(role, config).await,
+        _ => config,
+    })
+}
+
+fn region(registry: &plan::Registry, options: &ConnectOptions) -> Option<aws_config::Region> {
+    let region = registry.region.as_ref().or(options.region.as_ref())?;
+    Some(aws_config::Region::new(region.to_string()))
+}
+
+/// What the SDK finds in environment and files, for what is not said.
+async fn ambient_config(
+    registry: &plan::Registry,
+    options: &ConnectOptions,
+) -> Result<SdkConfig, RegistryError> {
     let endpoint = registry.endpoint.as_ref().or(options.endpoint_url.as_ref());
     endpoint.map_or(Ok(()), |endpoint| check_endpoint(endpoint))?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(options));
@@ -131,7 +178,7 @@ pub async fn sdk_config(
     if let Some(http_client) = http_client(options).await? {
         loader = loader.http_client(http_client);
     }
-    if let Some(region) = region {
+    if let Some(region) = region(registry, options) {
         loader = loader.region(region);
     }
     if let Some(profile) = registry.profile.as_ref().or(options.profile.as_ref()) {
@@ -141,12 +188,7 @@ pub async fn sdk_config(
     if options.no_sign_request {
         loader = loader.no_credentials();
     }
-    let config = loader.load().await;
-    config.region().ok_or_else(no_region)?;
-    Ok(match &registry.assume_role {
-        Some(role) if !options.no_sign_request => assume_role(role, config).await,
-        _ => config,
-    })
+    Ok(loader.load().await)
 }
 
 /// A client for what the SDK's own does not do; none where that one will do.
@@ -174,6 +216,10 @@ fn check_endpoint(endpoint: &str) -> Result<(), RegistryError> {
 }
 
 /// The SDK takes a profile that does not exist for an empty one.
+#[expect(
+    clippy::default_trait_access,
+    reason = "the SDK does not export the types of these parameters"
+)]
 async fn check_profile(profile: &str) -> Result<(), RegistryError> {
     let (fs, env, files) = (Default::default(), Default::default(), Default::default());
     let profiles = aws_config::profile::load(&fs, &env, &files, None)
@@ -211,6 +257,7 @@ fn in_process_config(
     let credentials = Credentials::new(&in_process.access_key_id, "in-process", None, None, "in-process");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
+        .time_source(InProcessTime(Arc::clone(&in_process.clock)))
         .region(region.unwrap_or(aws_config::Region::from_static("us-east-1")))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(in_process.http_client.clone())
@@ -255,4 +302,37 @@ fn timeouts(options: &ConnectOptions) -> TimeoutConfig {
 fn no_region() -> RegistryError {
     RegistryError::new(Kind::Configuration, "no region is set")
         .with_help("say `region` in the plan file, `--region`, or `AWS_REGION`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(registry: &plan::Registry) -> RegistryError {
+        let error = connect(registry, &ConnectOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Configuration);
+        error
+    }
+
+    #[tokio::test]
+    async fn what_cannot_work_is_said_before_any_call() {
+        for endpoint in ["", "api.ecr", "ftp://api.ecr", "http://", "no url"] {
+            let registry = plan::Registry {
+                endpoint: Some(endpoint.to_owned()),
+                ..plan::Registry::default()
+            };
+            let error = refused(&registry).await;
+            assert_eq!(
+                error.to_string(),
+                format!("the endpoint `{endpoint}` is not a URL")
+            );
+        }
+        let registry = plan::Registry {
+            profile: Some("no-such-profile".to_owned()),
+            ..plan::Registry::default()
+        };
+        let error = refused(&registry).await;
+        assert_eq!(error.to_string(), "the profile `no-such-profile` does not exist");
+        assert!(error.help().is_some());
+    }
 }

@@ -141,7 +141,7 @@ impl Cause {
     fn chain(error: Option<&(dyn std::error::Error + 'static)>) -> Option<Box<Self>> {
         let mut messages: Vec<String> = std::iter::successors(error, |error| error.source())
             .take(Self::LINKS_MAX)
-            .map(|error| one_line(error))
+            .map(one_line)
             .collect();
         messages.dedup();
         messages

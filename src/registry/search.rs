@@ -121,8 +121,9 @@ const BACK_OFF: f64 = 0.9;
 /// Fewer calls than this between two throttles say nothing about the quota: it is still much too fast.
 const CALLS_MIN: u32 = 10;
 
-/// However much is throttled, calls do not go slower than this, so that a recovery is noticed.
-const PER_SECOND_MIN: f64 = 0.5;
+/// However much is throttled, calls do not go slower than this: ECR's lowest published quota is 10/s, so that others
+/// take nearly all of it, and waiting longer would not leave more.
+const PER_SECOND_MIN: f64 = 2.0;
 
 /// How long it stays settled the first time; each time twice as long, up to the most.
 const LOOK_PAUSE_MIN: Duration = Duration::from_secs(15);
