@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use futures::stream;
+use futures::stream::{self, StreamExt as _};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::BoxBody};
-use hyper::body::{Bytes, Frame, Incoming};
+use hyper::body::{Body as _, Bytes, Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::{Outcome, Sandbox};
 
 /// The largest request: a manifest of 4 MiB with every character escaped, and some room.
-const REQUEST_BYTES_MAX: usize = 32 << 20;
+const REQUEST_BYTES_MAX: u64 = 32 << 20;
 
 type Body = BoxBody<Bytes, io::Error>;
 
@@ -36,8 +36,18 @@ pub async fn serve(
     on_ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let listener = bind(port).await?;
     on_ready(listener.local_addr()?);
+    serve_on(listener, sandbox, shutdown).await;
+    Ok(())
+}
+
+/// Takes a port of 127.0.0.1; 0 takes a free one.
+pub(super) async fn bind(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+}
+
+pub(super) async fn serve_on(listener: TcpListener, sandbox: Sandbox, shutdown: impl Future<Output = ()>) {
     let mut shutdown = std::pin::pin!(shutdown);
     let mut connections = JoinSet::new();
     loop {
@@ -54,7 +64,6 @@ pub async fn serve(
         }
     }
     connections.shutdown().await;
-    Ok(())
 }
 
 async fn converse(sandbox: Sandbox, socket: TcpStream) {
@@ -72,16 +81,25 @@ async fn converse(sandbox: Sandbox, socket: TcpStream) {
 
 async fn respond(sandbox: Sandbox, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, REQUEST_BYTES_MAX).collect().await else {
-        let mut response = Response::new(whole(Bytes::new()));
-        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-        return Ok(response);
+    if body.size_hint().lower() > REQUEST_BYTES_MAX {
+        return Ok(too_large());
+    }
+    // A length that was not announced is limited too.
+    let limit = usize::try_from(REQUEST_BYTES_MAX).unwrap_or(usize::MAX);
+    let Ok(body) = Limited::new(body, limit).collect().await else {
+        return Ok(too_large());
     };
     match sandbox.answer(Request::from_parts(parts, body.to_bytes())).await {
         Outcome::Answered(response) => Ok(response.map(whole)),
         Outcome::Truncated(response) => Ok(truncated(response)),
         Outcome::Dropped => Err(Dropped),
     }
+}
+
+fn too_large() -> Response<Body> {
+    let mut response = Response::new(whole(Bytes::new()));
+    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    response
 }
 
 fn whole(body: Bytes) -> Body {
@@ -96,6 +114,10 @@ fn truncated(response: Response<Bytes>) -> Response<Body> {
         .headers
         .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     let half = body.slice(..body.len() / 2);
-    let frames = [Ok(Frame::data(half)), Err(io::Error::other(Dropped))];
-    Response::from_parts(parts, StreamBody::new(stream::iter(frames)).boxed())
+    let frames = stream::iter([Ok(Frame::data(half))]).chain(stream::once(async {
+        // The server sends what it has when the body makes it wait.
+        tokio::task::yield_now().await;
+        Err(io::Error::other(Dropped))
+    }));
+    Response::from_parts(parts, BoxBody::new(StreamBody::new(frames)))
 }

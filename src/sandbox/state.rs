@@ -85,6 +85,16 @@ pub struct RoleRule {
     pub external_id: Option<String>,
 }
 
+impl RoleRule {
+    /// Nobody may assume the role.
+    pub fn denied() -> Self {
+        Self {
+            is_denied: true,
+            external_id: None,
+        }
+    }
+}
+
 /// An image could not be seeded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the manifest is no image manifest and no index of the type {0}")]
@@ -164,7 +174,10 @@ impl State {
     }
 
     /// The repositories of an account and region, sorted by name.
-    pub fn repositories(&self, caller: &Caller) -> impl Iterator<Item = (&RepositoryName, &Repository)> {
+    pub fn repositories<'a>(
+        &'a self,
+        caller: &Caller,
+    ) -> impl Iterator<Item = (&'a RepositoryName, &'a Repository)> + use<'a> {
         let key = (caller.account.clone(), caller.region.clone());
         self.registries.get(&key).into_iter().flatten()
     }
@@ -315,10 +328,7 @@ impl Call<'_> {
 
     fn repository_arn(&self, name: &RepositoryName) -> String {
         let (account, region) = &self.registry;
-        format!(
-            "arn:{}:ecr:{region}:{account}:repository/{name}",
-            partition(region.as_str())
-        )
+        repository_arn(account, region, name)
     }
 
     fn registry_scope(&self) -> String {
@@ -347,7 +357,14 @@ fn is_operation(operation: &str) -> bool {
     )
 }
 
-pub(crate) fn partition(region: &str) -> &'static str {
+pub(super) fn repository_arn(account: &AccountId, region: &Region, name: &RepositoryName) -> String {
+    format!(
+        "arn:{}:ecr:{region}:{account}:repository/{name}",
+        partition(region.as_str())
+    )
+}
+
+pub(super) fn partition(region: &str) -> &'static str {
     match region {
         region if region.starts_with("cn-") => "aws-cn",
         region if region.starts_with("us-gov-") => "aws-us-gov",

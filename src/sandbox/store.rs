@@ -100,22 +100,7 @@ struct SavedChange {
 impl Store {
     /// Opens a state file and locks it; if there is none, makes one of what `seed` gives.
     pub fn open(path: &Path, seed: impl FnOnce() -> State) -> Result<(Self, State), StoreError> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed("create", folder))?;
-        }
-        let lock = lock(path)?;
-        let log_path = beside(path, "log");
-        let options = File::options().read(true).append(true).create(true).clone();
-        let log = options.open(&log_path).map_err(failed("open", &log_path))?;
-        let mut store = Self {
-            path: path.to_owned(),
-            log_path,
-            log,
-            log_bytes: 0,
-            snapshot_bytes: 0,
-            last_number: 0,
-            _lock: lock,
-        };
+        let mut store = Self::lock(path)?;
         if let Some(mut state) = store.read_snapshot()? {
             store.replay(&mut state)?;
             return Ok((store, state));
@@ -123,6 +108,29 @@ impl Store {
         let state = seed();
         store.save(&state)?;
         Ok((store, state))
+    }
+
+    /// An open file of which nothing was read yet.
+    fn lock(path: &Path) -> Result<Self, StoreError> {
+        let folder = folder_of(path);
+        fs::create_dir_all(folder).map_err(failed("create", folder))?;
+        let lock = lock(path)?;
+        let log_path = beside(path, "log");
+        let log = File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&log_path)
+            .map_err(failed("open", &log_path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            log_path,
+            log,
+            log_bytes: 0,
+            snapshot_bytes: 0,
+            last_number: 0,
+            _lock: lock,
+        })
     }
 
     /// Logs a call that changed the state, which has it already.
@@ -166,17 +174,12 @@ impl Store {
 
     /// Writes the whole state as the snapshot and empties the log.
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
-        let folder = self
-            .path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
         let failed = |source: io::Error| StoreError::Io {
             action: "write",
             path: self.path.clone(),
             source,
         };
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        let file = tempfile::NamedTempFile::new_in(folder_of(&self.path)).map_err(failed)?;
         let mut writer = BufWriter::new(&file);
         serde_json::to_writer(&mut writer, &state.to_snapshot(self.last_number))
             .map_err(|error| failed(error.into()))?;
@@ -240,6 +243,21 @@ impl Store {
             .set_len(self.log_bytes)
             .map_err(failed("write", &self.log_path))
     }
+}
+
+/// Makes a state file hold this state, whatever it held before.
+pub fn replace(path: &Path, state: &State) -> Result<(), StoreError> {
+    let mut store = Store::lock(path)?;
+    // Before the snapshot: old changes must never be carried out on the new state.
+    store.log.set_len(0).map_err(failed("write", &store.log_path))?;
+    store.save(state)
+}
+
+/// The folder that a file is in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 impl SavedChange {

@@ -60,7 +60,7 @@ async fn retags_over_loopback() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (ready, address) = tokio::sync::oneshot::channel();
     let server = tokio::spawn(serve(sandbox, 0, |address| ready.send(address).unwrap(), async {
-        stopped.await.unwrap()
+        stopped.await.unwrap_or_default();
     }));
     let config = config("test", "us-east-1").endpoint_url(format!("http://{}", address.await.unwrap()));
     retag(&Client::from_conf(config.build())).await;

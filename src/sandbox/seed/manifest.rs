@@ -85,7 +85,7 @@ pub fn make(kind: Kind, family: &str, name: &str) -> Made {
         Kind::DockerList => list(family, name),
         Kind::OciIndex => index(family, name),
         Kind::Artifact => artifact(family, name),
-        Kind::Chart => leaf(chart(name), MediaType::OciManifest),
+        Kind::Chart => leaf(chart(family, name), MediaType::OciManifest),
     }
 }
 
@@ -256,11 +256,11 @@ fn artifact(family: &str, name: &str) -> Made {
     }
 }
 
-fn chart(name: &str) -> String {
+fn chart(family: &str, name: &str) -> String {
     let manifest = json!({
         "schemaVersion": 2,
-        "config": blob("application/vnd.cncf.helm.config.v1+json", &format!("chart config {name}"), 300),
-        "layers": [blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip", &format!("chart {name}"), 20_000)],
+        "config": blob("application/vnd.cncf.helm.config.v1+json", &format!("chart config {family} {name}"), 300),
+        "layers": [blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip", &format!("chart {family} {name}"), 20_000)],
     });
     manifest.to_string()
 }
