@@ -24,6 +24,8 @@ mod report;
 mod repositories;
 mod select;
 mod target;
+#[cfg(test)]
+mod testing;
 mod var_file;
 mod version;
 

@@ -185,3 +185,87 @@ impl<'a> Scope<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{digest, plan};
+    use super::*;
+
+    /// How much must be read for these rules on `shop/api`: the names, or what of all.
+    fn reads(rules: &[&str]) -> String {
+        let rules: Vec<String> = rules
+            .iter()
+            .enumerate()
+            .map(|(number, keys)| format!("- {{ name: r{number}, repositories: shop/api, {keys} }}\n"))
+            .collect();
+        let plan = plan(&format!("version: 1\nrules:\n{}", rules.concat()));
+        match plan
+            .reads(&RegistryKey::default(), &"shop/api".parse().unwrap())
+            .unwrap()
+        {
+            Reads::Whole { with_push_times } => if with_push_times { "push times" } else { "all" }.to_owned(),
+            Reads::Named { tags, digests } => {
+                let tags = tags.iter().map(ToString::to_string);
+                let digests = digests.iter().map(Digest::short);
+                tags.chain(digests).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_the_rules_ask_for() {
+        let image = digest("a");
+        let by_digest = format!("from: {{digest: '{image}'}}, to: 'sha-${{short_digest}}'");
+        let named_digest = format!("sha-{0} {0}", image.short());
+        for (rules, expected) in [
+            (&["from: a, to: b"][..], "a b"),
+            (
+                &["from: [a, c], to: '${tag}-${repository_name}', backup: {a-api: old}, expect: {c-api: d}"],
+                "a a-api c c-api d old",
+            ),
+            (
+                &["map: {a: [b, c]}", "from: x, to: y, pick: highest"],
+                "a b c x y",
+            ),
+            (&[&by_digest], &named_digest),
+            (&["from: a, to: b", "from: 'v*', to: c"], "all"),
+            (&["from: a, to: '${digest | replace(\":\", \"-\")}'"], "all"),
+            (&["from: a, to: b, on_existing: advance"], "all"),
+            (
+                &["from: a, to: b", "from: {tag: a, pushed_after: 30d}, to: c"],
+                "push times",
+            ),
+            (&["from: a, to: '${pushed_at | date(\"%Y\")}'"], "push times"),
+            (&["map: {a: b}, pick: newest"], "push times"),
+            (&["from: {regex: 'a(.*)'}, to: 'x${1}'"], "all"),
+        ] {
+            assert_eq!(reads(rules), expected, "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn repositories_are_described_by_name_unless_there_is_a_pattern() {
+        let plan = plan(
+            "version: 1\nregistries: {eu: {region: eu-west-1}, us: {region: us-east-1}}\nrules:\n\
+             - { name: a, registries: eu, repositories: [shop/api, shop/web, '!shop/web'], from: a, to: b }\n\
+             - { name: b, registries: us, repositories: 'shop/*', from: a, to: b }\n",
+        );
+        let of = |key: &str| plan.repositories(&key.parse().unwrap());
+        let exact = |key: &str| {
+            of(key)
+                .exact
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!((exact("eu").as_str(), of("eu").has_globs), ("shop/api", false));
+        assert_eq!((exact("us").as_str(), of("us").has_globs), ("", true));
+        let matches = |key: &str, name: &str| plan.matches(&key.parse().unwrap(), &name.parse().unwrap());
+        assert!(matches("eu", "shop/api") && !matches("eu", "shop/web") && matches("us", "shop/web"));
+        assert_eq!(
+            plan.reads(&"eu".parse().unwrap(), &"shop/web".parse().unwrap()),
+            None
+        );
+    }
+}

@@ -365,3 +365,186 @@ impl Candidate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{digest, inventory, rule};
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::constant(10_000_000, 0);
+
+    /// What a rule makes of an inventory: `SOURCE>TARGET` each, then what is missing, then problems.
+    fn selected(keys: &str, tags: &[&str]) -> String {
+        let inventory = inventory(tags);
+        let selection = rule(keys).select(&inventory.repository, &inventory, NOW);
+        let candidates = selection.candidates.iter().map(|candidate| {
+            let source = candidate.source.as_ref().map_or("-", Tag::as_str);
+            format!("{source}>{}", candidate.target)
+        });
+        let missing = selection.missing.iter().map(|missing| {
+            let targets: Vec<&str> = missing.targets.iter().map(Tag::as_str).collect();
+            let source: String = missing.source.chars().take(12).collect();
+            format!("no {source}({})", targets.join(","))
+        });
+        let problems = selection.problems.iter().map(|problem| problem.message.clone());
+        candidates
+            .chain(missing)
+            .chain(problems)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn selectors_select() {
+        let tags = ["1.8.0", "1.8", "1.10.0-rc.1", "v1.9.0", "build-7-gabc", "latest"];
+        for (keys, expected) in [
+            ("from: 1.8.0, to: stable", "1.8.0>stable"),
+            ("from: 1.8.*, to: '${tag}-x'", "1.8.0>1.8.0-x"),
+            ("from: [latest, '1.8'], to: x", "1.8>x latest>x"),
+            (
+                "from: [latest, gone], to: ['${tag}-x', '${short_digest}']",
+                "latest>latest-x latest>5e1e2bcac305 no gone(gone-x)",
+            ),
+            (
+                "from: {regex: 'build-(\\d+)-g(?<commit>.*)'}, to: 'sha-${commit}.${1}'",
+                "build-7-gabc>sha-abc.7",
+            ),
+            ("from: {regex: '1\\.8|1'}, to: x", "1.8>x"),
+            (
+                "from: {semver: '*'}, to: ['${major}', '${major}.${minor}']",
+                "1.8.0>1 1.8.0>1.8",
+            ),
+            (
+                "from: {semver: '*', prerelease: true}, to: '${semver}-${pre}'",
+                "1.10.0-rc.1>1.10.0-rc.1-rc.1 1.8.0>1.8.0-",
+            ),
+            (
+                "from: {semver: '>=1', prefix: v}, to: '${semver}'",
+                "v1.9.0>1.9.0",
+            ),
+            (
+                "from: {semver: '1.8', lenient: true}, to: '${semver}'",
+                "1.8>1.8.0 1.8.0>1.8.0",
+            ),
+            (
+                "from: {glob: '1*', exclude: ['*rc*', '1.8']}, to: '${tag}-x'",
+                "1.8.0>1.8.0-x",
+            ),
+            ("from: nothing-*, to: x", ""),
+            ("map: {latest: [b, a], gone: c}", "latest>a latest>b no gone(c)"),
+            (
+                "from: latest, to: ['x', '${tag | replace(\"latest\", \"x\")}']",
+                "latest>x",
+            ),
+        ] {
+            assert_eq!(selected(keys, &tags), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn the_first_selector_that_matches_gives_the_captures() {
+        let keys = "from: [{regex: '(\\d)\\.(\\d).*'}, {regex: '(.*)\\.(.*)'}], to: '${2}-${1}'";
+        assert_eq!(selected(keys, &["1.2.3", "a.b"]), "1.2.3>2-1 a.b>b-a");
+    }
+
+    #[test]
+    fn a_group_that_took_no_part_is_empty_and_may_be_called_like_a_part_of_a_version() {
+        let keys = "from: [{regex: 'v(?<major>\\d+)(?<pre>-.*)?'}, {semver: '*'}], to: 'x${major}${pre}'";
+        assert_eq!(
+            selected(keys, &["v7", "v8-rc", "2.0.0"]),
+            "2.0.0>x2 v7>x7 v8-rc>x8-rc"
+        );
+    }
+
+    #[test]
+    fn images_are_selected_by_digest_and_by_push_time() {
+        let tags = ["old=a@100", "new=b@9000000", "unknown=c"];
+        let by_digest = format!("from: {{digest: '{}'}}, to: 'x-${{short_digest}}'", digest("a"));
+        assert_eq!(
+            selected(&by_digest, &tags),
+            format!("->x-{}", digest("a").short())
+        );
+        let gone = format!(
+            "from: {{digest: '{}'}}, to: ['x-${{short_digest}}', y]",
+            digest("gone")
+        );
+        assert_eq!(
+            selected(&gone, &tags),
+            format!(
+                "no sha256:{}(x-{},y)",
+                &digest("gone").short()[..5],
+                digest("gone").short()
+            )
+        );
+        for (keys, expected) in [
+            ("from: {glob: '*', pushed_after: 30d}, to: x", "new>x"),
+            ("from: {glob: '*', pushed_before: 4w}, to: x", "old>x"),
+            (
+                "from: {glob: '*', pushed_before: 1970-01-01T00:01:40Z}, to: x",
+                "",
+            ),
+            (
+                "from: {glob: '*', pushed_after: 1970-01-01T00:01:39Z, pushed_before: P30D}, to: x",
+                "old>x",
+            ),
+            (
+                "from: old, to: 'at-${pushed_at | date(\"%Y.%m.%d\")}'",
+                "old>at-1970.01.01",
+            ),
+            (
+                "from: unknown, to: 'at-${pushed_at | date(\"%Y\")}'",
+                "rule `r`: `shop/api:unknown` has no target, since its push time is not known",
+            ),
+        ] {
+            assert_eq!(selected(keys, &tags), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_no_tag_names_rule_source_and_text() {
+        assert_eq!(
+            selected(
+                "from: {regex: '(.*)-(.*)'}, to: '${2}${1 | int}'",
+                &["1-a", "x-b"]
+            ),
+            "1-a>a1 rule `r`: `shop/api:x-b` has no target: invalid float literal"
+        );
+        assert_eq!(
+            selected("from: {regex: '(x?).*'}, to: '${1}'", &["a"]),
+            "rule `r`: `shop/api:a` becomes ``, which is no valid tag: it is empty"
+        );
+    }
+
+    #[test]
+    fn the_present_image_ranks_by_its_highest_tag_that_the_selectors_match() {
+        let inventory = inventory(&[
+            "1.8.0=a@5",
+            "1.10.0=a",
+            "2.0=a",
+            "latest=a",
+            "x=b",
+            "1.9=c",
+            "1.10=c",
+        ]);
+        let rank = |keys: &str, image: &str| {
+            let rank = rule(keys).present_rank(&inventory, digest(image), NOW)?;
+            Some(
+                rank.tag
+                    .unwrap_or_else(|| rank.pushed_at.unwrap().as_second().to_string()),
+            )
+        };
+        let semver = "from: {semver: '*'}, to: latest, pick: highest";
+        assert_eq!(rank(semver, "a").as_deref(), Some("1.10.0"));
+        assert_eq!(rank(semver, "b"), None);
+        assert_eq!(rank("from: '1.*', to: latest", "c").as_deref(), Some("1.10"));
+        assert_eq!(
+            rank("map: {1.8.0: latest, 1.7.0: latest}", "a").as_deref(),
+            Some("1.8.0")
+        );
+        assert_eq!(
+            rank("from: '*', to: latest, pick: newest", "a").as_deref(),
+            Some("5")
+        );
+        assert_eq!(rank("from: '*', to: latest, pick: newest", "b"), None);
+    }
+}

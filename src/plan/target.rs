@@ -267,3 +267,66 @@ fn value_of(variables: &[(String, String)], wanted: &str) -> Option<Value> {
     let (_, value) = variables.iter().find(|(name, _)| name == wanted)?;
     Some(Value::from(value.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use regex::bytes::Regex;
+
+    use super::*;
+
+    fn template(pieces: Vec<Piece>) -> Template {
+        Template {
+            text: String::new(),
+            span: Span::default(),
+            pieces,
+        }
+    }
+
+    fn all_names() -> Vec<(&'static str, Name)> {
+        let mut names = vec![
+            ("tag", Name::Tag),
+            ("1", Name::Group(1)),
+            ("word", Name::NamedGroup("word".into())),
+        ];
+        names.extend(Name::OF_IMAGES);
+        names.extend(Name::OF_VERSIONS);
+        names
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_by_itself_is_what_the_template_engine_makes_of_it(
+            which in prop::sample::select(all_names()),
+            tag in "[a-zA-Z0-9_.-]{1,20}",
+            version in (any::<u64>(), 0_u64..9, 0_u64..9, "[a-z]{0,3}"),
+            second in 0_i64..4_000_000_000,
+            literal in "[ -~]{0,8}",
+        ) {
+            let tag: Tag = tag.parse().unwrap();
+            let regex = Regex::new("(.)(?<word>[a-z]+)?").unwrap();
+            let captures = regex.captures(tag.as_str().as_bytes());
+            let pre = if version.3.is_empty() { String::new() } else { format!("-{}", version.3) };
+            let version = Version::parse(&format!("{}.{}.{}{pre}", version.0, version.1, version.2)).unwrap();
+            let repository = "shop/api".parse().unwrap();
+            let scope = Scope {
+                repository: &repository,
+                source: Some(&tag),
+                digest: Some(Digest::of(tag.as_str().as_bytes())),
+                pushed_at: Timestamp::from_second(second).ok(),
+                version: Some(&version),
+                captures: captures.as_ref(),
+            };
+            let (text, name) = which;
+            let around = Piece::Text { text: literal, is_value: false };
+            let plain = template(vec![around.clone(), Piece::Name(name.clone()), around.clone()]);
+            let engine = Piece::Expression {
+                expression: Expression::compile(text).unwrap(),
+                names: vec![(text.to_owned(), name)],
+                variables: Vec::new(),
+            };
+            let by_engine = template(vec![around.clone(), engine, around]);
+            prop_assert_eq!(plain.render(&scope), by_engine.render(&scope));
+        }
+    }
+}

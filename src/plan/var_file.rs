@@ -173,7 +173,7 @@ mod tests {
             ("a=1\nnonsense\n", 4, 12),
             ("a='x\n", 0, 4),
             ("a=\"x\\\"\n", 0, 6),
-            ("a: [\n", 4, 5),
+            ("a: [\n", 3, 5),
         ] {
             let mut report = Report::default();
             read(text, 0, &mut report);
