@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use ecr_retag::registry::{Kind, Operation};
-use ecr_retag::sandbox::fault::{Action, ThrottleShape};
+use ecr_retag::sandbox::fault::{Action, Throttle, ThrottleShape};
 
 use crate::support::{World, list_once, on};
 
@@ -60,11 +60,10 @@ async fn codes_and_statuses_decide_what_is_done() {
 #[tokio::test(start_paused = true)]
 async fn throttles_are_known_in_every_shape() {
     for shape in ThrottleShape::ALL {
-        let throttle = Action::Throttle {
+        let throttle = Action::Throttle(Throttle {
             shape,
-            retry_after_seconds: None,
-            retry_after_ms: None,
-        };
+            ..Throttle::default()
+        });
         let kind = match shape {
             ThrottleShape::Bare503 => Kind::Transient,
             _ => Kind::Throttled,
@@ -113,7 +112,7 @@ async fn messages_say_where_and_what_to_do() {
     let error = list_once(&registry).await.unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("access denied in ListImages of `shop/api`: the caller is not authorized"),
+        text.starts_with("access denied in ListImages of `shop/api`: User: "),
         "{text}"
     );
     assert!(text.contains("(AccessDeniedException, request id "), "{text}");

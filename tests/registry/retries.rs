@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ecr_retag::registry::{CallContext, Kind, Observer, Operation, Rate, Retry};
 use ecr_retag::sandbox::Quota;
-use ecr_retag::sandbox::fault::{Action, Match, ThrottleShape};
+use ecr_retag::sandbox::fault::{Action, Match, Throttle};
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -13,11 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{World, image, list, on, put_once, tag};
 
 fn throttle(retry_after_seconds: Option<u64>) -> Action {
-    Action::Throttle {
-        shape: ThrottleShape::ThrottlingException,
+    Action::Throttle(Throttle {
         retry_after_seconds,
-        retry_after_ms: None,
-    }
+        ..Throttle::default()
+    })
 }
 
 #[derive(Default)]
