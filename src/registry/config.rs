@@ -1,5 +1,6 @@
 //! From what the user says about a registry to a client that reaches it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,20 +12,21 @@ use aws_sdk_ecr::Client;
 use aws_sdk_ecr::config::retry::RetryConfig;
 use aws_sdk_ecr::config::timeout::TimeoutConfig;
 use aws_sdk_ecr::config::{
-    Credentials, FrameworkMetadata, SharedCredentialsProvider, SharedHttpClient,
-    StalledStreamProtectionConfig,
+    Credentials, FrameworkMetadata, IdentityCache, SharedCredentialsProvider, SharedHttpClient,
+    SharedIdentityCache, StalledStreamProtectionConfig,
 };
 use aws_smithy_async::time::TimeSource;
 use jiff::Timestamp;
 
 use super::{Kind, Rate, Registry, RegistryError, tls};
-use crate::model::Region;
+use crate::model::{InvalidName, Region};
 use crate::plan;
 
 /// How registries are reached where the plan file does not say: command line and environment.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
-    /// A profile of `~/.aws/config`; the SDK's own choice (`AWS_PROFILE`) if absent.
+    /// A profile of `~/.aws/config`; the SDK's own choice (`AWS_PROFILE`) if absent. Only one that is given here is
+    /// missed where it does not exist.
     pub profile: Option<String>,
     /// The region; the SDK's own choice (`AWS_REGION`, the profile) if absent.
     pub region: Option<Region>,
@@ -100,14 +102,38 @@ impl Default for ConnectOptions {
 /// first one. Fails with [`Kind::Configuration`] without a region, for an unknown profile, or for a CA bundle that
 /// cannot be read.
 pub async fn connect(registry: &plan::Registry, options: &ConnectOptions) -> Result<Registry, RegistryError> {
-    let config = sdk_config(registry, options).await?;
-    let region = config.region().ok_or_else(no_region)?;
-    let region = region
-        .as_ref()
-        .parse()
-        .map_err(|error: crate::model::InvalidName| {
-            RegistryError::new(Kind::Configuration, error.to_string())
-        })?;
+    connect_sharing(registry, options, &mut Identities::new()).await
+}
+
+/// Reaches several registries; those of one profile get their credentials once.
+///
+/// Gives one result for each, in their order.
+pub async fn connect_all(
+    registries: &[plan::Registry],
+    options: &ConnectOptions,
+) -> Vec<Result<Registry, RegistryError>> {
+    let mut identities = Identities::new();
+    let mut connected = Vec::with_capacity(registries.len());
+    for registry in registries {
+        connected.push(connect_sharing(registry, options, &mut identities).await);
+    }
+    connected
+}
+
+/// Where credentials come from, and those that came, by profile.
+type Identities = BTreeMap<Option<String>, (SharedCredentialsProvider, SharedIdentityCache)>;
+
+async fn connect_sharing(
+    registry: &plan::Registry,
+    options: &ConnectOptions,
+    identities: &mut Identities,
+) -> Result<Registry, RegistryError> {
+    let profile = registry.profile.as_ref().or(options.profile.as_ref());
+    let config = share_identity(base_config(registry, options).await?, profile, identities);
+    let config = with_role(registry, options, config).await;
+    let region = config.region().ok_or_else(no_region)?.as_ref().parse();
+    let region =
+        region.map_err(|error: InvalidName| RegistryError::new(Kind::Configuration, error.to_string()))?;
     let endpoint = registry.endpoint.as_ref().or(options.endpoint_url.as_ref());
     let client = client(&config, endpoint.map(String::as_str), options.no_sign_request);
     Ok(Registry::new(
@@ -118,6 +144,24 @@ pub async fn connect(registry: &plan::Registry, options: &ConnectOptions) -> Res
         options.put_rate,
         registry.put_image_per_second,
     ))
+}
+
+/// Takes over the credentials that another registry of this profile has, or lets others take over these.
+fn share_identity(config: SdkConfig, profile: Option<&String>, identities: &mut Identities) -> SdkConfig {
+    match (identities.get(&profile.cloned()), config.credentials_provider()) {
+        (Some((provider, cache)), _) => {
+            let builder = config.into_builder().credentials_provider(provider.clone());
+            builder.identity_cache(cache.clone()).build()
+        }
+        (None, Some(provider)) => {
+            let cache = config
+                .identity_cache()
+                .unwrap_or_else(|| IdentityCache::lazy().build());
+            identities.insert(profile.cloned(), (provider, cache.clone()));
+            config.into_builder().identity_cache(cache).build()
+        }
+        (None, None) => config,
+    }
 }
 
 /// A client of ECR that makes one attempt a call.
@@ -148,15 +192,27 @@ pub async fn sdk_config(
     registry: &plan::Registry,
     options: &ConnectOptions,
 ) -> Result<SdkConfig, RegistryError> {
+    let config = base_config(registry, options).await?;
+    Ok(with_role(registry, options, config).await)
+}
+
+async fn base_config(
+    registry: &plan::Registry,
+    options: &ConnectOptions,
+) -> Result<SdkConfig, RegistryError> {
     let config = match &options.in_process {
         Some(in_process) => in_process_config(in_process, region(registry, options), timeouts(options)),
         None => ambient_config(registry, options).await?,
     };
     config.region().ok_or_else(no_region)?;
-    Ok(match &registry.assume_role {
+    Ok(config)
+}
+
+async fn with_role(registry: &plan::Registry, options: &ConnectOptions, config: SdkConfig) -> SdkConfig {
+    match &registry.assume_role {
         Some(role) if !options.no_sign_request => assume_role(role, config).await,
         _ => config,
-    })
+    }
 }
 
 fn region(registry: &plan::Registry, options: &ConnectOptions) -> Option<aws_config::Region> {
@@ -306,7 +362,45 @@ fn no_region() -> RegistryError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_credential_types::provider::{ProvideCredentials, future};
+    use serde_json::json;
+
     use super::*;
+    use crate::registry::testing::{Scripted, ok};
+
+    #[derive(Debug)]
+    struct Counting(Arc<AtomicUsize>);
+
+    impl ProvideCredentials for Counting {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            future::ProvideCredentials::ready(Ok(Credentials::new("AKID", "secret", None, None, "counting")))
+        }
+    }
+
+    #[tokio::test]
+    async fn registries_of_one_profile_get_their_credentials_once() {
+        let server = Scripted::new(|_, _| ok(&json!({})));
+        let options = server.options();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let mut identities = Identities::new();
+        for (profile, times) in [(None, 1), (None, 1), (Some("other".to_owned()), 2), (None, 2)] {
+            let config = base_config(&plan::Registry::default(), &options).await.unwrap();
+            let provider = SharedCredentialsProvider::new(Counting(Arc::clone(&asked)));
+            let config = config.into_builder().credentials_provider(provider).build();
+            let config = share_identity(config, profile.as_ref(), &mut identities);
+            let answer = client(&config, None, false)
+                .list_images()
+                .repository_name("shop/api");
+            answer.send().await.unwrap();
+            assert_eq!(asked.load(Ordering::Relaxed), times);
+        }
+    }
 
     async fn refused(registry: &plan::Registry) -> RegistryError {
         let error = connect(registry, &ConnectOptions::default()).await.unwrap_err();

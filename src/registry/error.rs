@@ -86,12 +86,12 @@ impl Kind {
         }
     }
 
-    /// How often a call that fails so is tried in all; `None` for without limit.
+    /// How often a call that fails so is tried, throttled attempts not counted; `None` for without limit.
     pub fn tries_max(self) -> Option<u32> {
         match self {
             Self::Throttled => None,
             Self::Transient => Some(8),
-            Self::Unreachable => Some(4),
+            Self::Unreachable => Some(6),
             _ => Some(1),
         }
     }

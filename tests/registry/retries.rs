@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ecr_retag::registry::{CallContext, Kind, Observer, Operation, Rate, Retry};
-use ecr_retag::sandbox::Quota;
-use ecr_retag::sandbox::fault::{Action, Match, Throttle};
+use ecr_retag::sandbox::fault::{Action, FaultRule, Match, Throttle};
+use ecr_retag::sandbox::{FaultPlan, Faults, Quota};
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -61,6 +61,23 @@ async fn failures_in_passing_are_tried_eight_times() {
     assert_eq!((error.kind(), error.attempts()), (Kind::Transient, 8));
     assert!(error.to_string().ends_with("after 8 attempts"), "{error}");
     assert_eq!(world.calls("ListImages"), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttles_do_not_use_up_the_tries_for_failures_in_passing() {
+    let world = World::new();
+    let rule = |times, action| FaultRule {
+        on: on(Operation::ListImages),
+        times: Some(times),
+        action,
+    };
+    world.sandbox.set_faults(Faults::new(FaultPlan {
+        seed: 0,
+        rules: vec![rule(10, throttle(None)), rule(17, Action::ServerError)],
+    }));
+    // Both rules apply to a call, and the first answers it: ten throttles, then seven failures.
+    let attempts = list(&world.registry().await, &CallContext::new(1)).await.unwrap();
+    assert_eq!(attempts, 18);
 }
 
 #[tokio::test(start_paused = true)]
