@@ -5,8 +5,9 @@
     { sign: "~", word: "move", style: "move" },
     { sign: "-", word: "remove", style: "remove" },
   ];
-  const ROWS_AT_ONCE = 100;
+  const AT_ONCE = 100;
   const ROW_HEIGHT_PX = 32;
+  const GROUP_HEIGHT_PX = 44;
   const OPEN_ROWS_MAX = 200;
 
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -32,7 +33,7 @@
     return element("code", { title: text }, text.slice(0, end), element("span", { className: "rest" }, text.slice(end)));
   };
 
-  // Rows are made when they come into sight, a hundred at once.
+  // Rows and groups are made when they come into sight, a hundred at once; until then a space keeps their place.
   const waiting = new WeakMap();
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {
@@ -40,31 +41,42 @@
       if (fill) {
         observer.unobserve(entry.target);
         waiting.delete(entry.target);
-        entry.target.replaceChildren(...fill());
+        fill();
       }
     }
   }, { rootMargin: "600px" });
+  const whenSeen = (space, fill) => {
+    waiting.set(space, fill);
+    observer.observe(space);
+    return space;
+  };
+  const parts = (items) => {
+    const all = [];
+    for (let start = 0; start < items.length; start += AT_ONCE) all.push(items.slice(start, start + AT_ONCE));
+    return all;
+  };
 
   const lazyTable = (heads, rows, toRow) => {
-    const table = element("table", {}, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))));
-    for (let start = 0; start < rows.length; start += ROWS_AT_ONCE) {
-      const part = rows.slice(start, start + ROWS_AT_ONCE);
+    const head = element("thead", {}, element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text))));
+    const bodies = parts(rows).map((part) => {
       const space = element("td", { colSpan: heads.length });
       space.style.height = `${part.length * ROW_HEIGHT_PX}px`;
       const body = element("tbody", {}, element("tr", { className: "later" }, space));
-      waiting.set(body, () => part.map(toRow));
-      observer.observe(body);
-      table.append(body);
-    }
-    return element("div", { className: "body" }, table);
+      return whenSeen(body, () => body.replaceChildren(...part.map(toRow)));
+    });
+    return element("div", { className: "body" }, element("table", {}, head, ...bodies));
   };
+
+  const lazyGroups = (groups, toGroup) => parts(groups).map((part) => {
+    const space = element("div", {});
+    space.style.height = `${part.length * GROUP_HEIGHT_PX}px`;
+    return whenSeen(space, () => space.replaceWith(...part.map(toGroup)));
+  });
 
   const changeRow = (grouping) => (change) => {
     const kind = KINDS[change.kind];
     const digests = element("td", { className: "digests" });
-    if (change.before) digests.append(digest(change.before));
-    if (change.before && change.after) digests.append(" → ");
-    if (change.after) digests.append(digest(change.after));
+    digests.append(change.before ? digest(change.before) : "new", " → ", change.after ? digest(change.after) : "gone");
     const name = grouping === "repository" ? change.tag : `${change.name}:${change.tag}`;
     return element("tr", {},
       element("td", { className: `sign ${kind.style}` }, `${kind.sign} ${kind.word}`),
@@ -74,7 +86,7 @@
       element("td", {}, change.rule),
       element("td", { className: change.reversible ? "" : "final" }, change.reversible ? "reversible" : "not reversible"));
   };
-  const HEADS = ["Action", "Tag", "Before → after", "Why", "Rule", "Taken back"];
+  const HEADS = ["Action", "Tag", "Before → after", "Why", "Rule", "Rollback"];
 
   const counts = (rows) => {
     const sums = [0, 0, 0];
@@ -84,6 +96,7 @@
 
   // What the reader folded or unfolded stays so while filtering.
   const chosen = new Map();
+  let allOpen = null;
 
   const fold = (key, head, isOpen, toBody) => {
     const details = element("details", {}, element("summary", {}, ...head));
@@ -116,22 +129,23 @@
       const group = groups.get(key(change));
       if (group) group.push(change); else groups.set(key(change), [change]);
     }
-    const isOpen = shown <= OPEN_ROWS_MAX;
-    const folds = [...groups].map(([name, rows]) =>
-      fold(`${grouping} ${name}`, [element("span", { className: "name" }, name), ...counts(rows)], isOpen, () =>
-        lazyTable(HEADS, rows, changeRow(grouping))));
-    byId("groups").replaceChildren(...folds);
+    const toGroup = ([name, rows]) =>
+      fold(`${grouping} ${name}`, [element("span", { className: "name" }, name), ...counts(rows)], allOpen ?? shown <= OPEN_ROWS_MAX, () =>
+        lazyTable(HEADS, rows, changeRow(grouping)));
+    byId("groups").replaceChildren(...lazyGroups([...groups], toGroup));
     byId("shown").textContent = `${shown} of ${changes.length} changes in ${groups.size} ${groups.size === 1 ? "group" : "groups"}`;
     document.documentElement.dataset.shown = shown;
   };
 
   const foldAll = (isOpen) => {
-    for (const details of byId("groups").children) details.open = isOpen;
+    allOpen = isOpen;
+    chosen.clear();
+    for (const details of byId("groups").querySelectorAll("details")) details.open = isOpen;
   };
 
   const others = () => {
-    const parts = [["Skipped", "Why", data.skipped], ["Already correct", "Digest", data.unchanged]];
-    for (const [title, head, rows] of parts.filter(([, , rows]) => rows.length > 0)) {
+    const lists = [["Skipped", "Why", data.skipped], ["Already correct", "Digest", data.unchanged]];
+    for (const [title, head, rows] of lists.filter(([, , rows]) => rows.length > 0)) {
       byId("others").append(fold(title, [`${title}: ${rows.length}`], false, () =>
         lazyTable(["Address", head], rows, ([address, what]) =>
           element("tr", {}, element("td", { className: "tag" }, address), element("td", {}, what)))));
