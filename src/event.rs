@@ -63,7 +63,7 @@ pub enum Event {
         /// The tag.
         address: Address,
     },
-    /// A change has come to its end.
+    /// A change has come to its end; said again if a tag that was written does not stay where it was put.
     ChangeFinished {
         /// The tag.
         address: Address,
@@ -150,8 +150,8 @@ pub enum Ending {
     Hopeless(Failure),
     /// `--max-duration` is over.
     OutOfTime,
-    /// A signal came: its number.
-    Interrupted(i32),
+    /// The run was interrupted.
+    Interrupted,
 }
 
 /// How a run went.
@@ -176,4 +176,11 @@ pub struct CallCount {
     pub calls: u64,
     /// How many of them were throttled.
     pub throttled: u64,
+}
+
+impl ChangeResult {
+    /// Whether the tag is where the changeset wants it.
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Done | Self::AlreadyDone)
+    }
 }

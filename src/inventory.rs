@@ -53,6 +53,11 @@ impl Inventory {
         }
     }
 
+    /// Whether the image was seen, by one of its tags or by its digest.
+    pub fn holds(&self, digest: Digest) -> bool {
+        self.images.contains_key(&digest) || self.tags.values().any(|on| *on == digest)
+    }
+
     /// When the image was pushed, if that was read.
     pub fn pushed_at(&self, digest: Digest) -> Option<Timestamp> {
         self.images.get(&digest).and_then(|image| image.pushed_at)

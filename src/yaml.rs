@@ -112,7 +112,11 @@ fn to_yaml_error(error: &serde_yaml::Error, text: &str) -> YamlError {
         Some(breach) if breach.starts_with("Documents") => {
             "a second document begins here, one is allowed".to_owned()
         }
-        Some(breach) => format!("the file is too large or too deeply nested ({breach})"),
+        Some(breach) if breach.contains("Anchor") || breach.contains("Alias") => {
+            "what the aliases of the file stand for is too large".to_owned()
+        }
+        Some(breach) if breach.starts_with("Depth") => "the file is nested too deeply".to_owned(),
+        Some(_) => "the file is too large".to_owned(),
         None => message.to_owned(),
     };
     let span = error.location().map_or(0..0, |location| {
@@ -309,7 +313,7 @@ mod tests {
         ];
         let yaml = format!("[{}]", written.join(", "));
         assert_eq!(texts(&parse(&yaml).unwrap()), written);
-        let yaml: String = written.iter().map(|w| format!("{w}: {w}\n")).collect();
+        let yaml = written.map(|w| format!("{w}: {w}\n")).concat();
         let expected: Vec<&str> = written.iter().flat_map(|w| [*w, *w]).collect();
         assert_eq!(texts(&parse(&yaml).unwrap()), expected);
     }
@@ -380,7 +384,8 @@ mod tests {
             ("f", "g"),
             ("g", "h"),
         ] {
-            laughs += &format!("{to}: &{to} [{}]\n", vec![format!("*{from}"); 9].join(","));
+            let nine = vec![format!("*{from}"); 9].join(",");
+            laughs = [laughs, format!("{to}: &{to} [{nine}]\n")].concat();
         }
         assert!(parse(&laughs).is_err());
         assert!(parse(&"[".repeat(100_000)).is_err());

@@ -97,6 +97,9 @@ pub struct ChangeRecord {
     pub change: ActionRecord,
     /// Addresses that must be on this change's `before` when it is made.
     pub requires: Vec<String>,
+    /// Addresses of the moves that this change is made for, if it is a backup and nothing else asks for it.
+    #[serde(default)]
+    pub backup_of: Vec<String>,
     /// Why.
     pub action_reason: String,
     /// Whether a rollback can surely take it back.
@@ -470,13 +473,17 @@ fn change_record(change: &Change, is_qualified: bool) -> ChangeRecord {
         Action::Move { .. } => ActionName::Update,
         Action::Remove { .. } => ActionName::Delete,
     };
-    let requires = change.requires.iter().map(|tag| {
-        Address {
-            tag: tag.clone(),
-            ..change.address.clone()
-        }
-        .to_text(is_qualified)
-    });
+    let neighbours = |tags: &[Tag]| {
+        tags.iter()
+            .map(|tag| {
+                Address {
+                    tag: tag.clone(),
+                    ..change.address.clone()
+                }
+                .to_text(is_qualified)
+            })
+            .collect()
+    };
     ChangeRecord {
         address: change.address.to_text(is_qualified),
         registry: change.address.registry.to_string(),
@@ -491,7 +498,8 @@ fn change_record(change: &Change, is_qualified: bool) -> ChangeRecord {
             before: change.action.before().map(place),
             after: change.action.after().map(place),
         },
-        requires: requires.collect(),
+        requires: neighbours(&change.requires),
+        backup_of: neighbours(&change.backup_of),
         action_reason: change.reason.to_string(),
         reversible: change.is_reversible,
     }
@@ -513,6 +521,7 @@ fn unchanged_record(unchanged: &Unchanged, is_qualified: bool) -> ChangeRecord {
             after: unchanged.digest.map(place),
         },
         requires: Vec::new(),
+        backup_of: Vec::new(),
         action_reason: "already correct".to_owned(),
         reversible: true,
     }
@@ -604,22 +613,22 @@ fn read_change(record: &ChangeRecord, registries: &[RegistryIdentity]) -> Result
         }
         _ => return Err("`actions` do not fit `before` and `after`".to_owned()),
     };
-    let requires = record
-        .requires
-        .iter()
-        .map(|required| {
-            let prefix = Address {
-                tag: address.tag.clone(),
-                ..address.clone()
-            }
-            .to_text(is_qualified);
-            let prefix = prefix.rsplit_once(':').map_or("", |(prefix, _)| prefix);
-            let tag = required
-                .strip_prefix(prefix)
-                .and_then(|rest| rest.strip_prefix(':'));
-            parse::<Tag>(tag.ok_or("`requires` names a tag of another repository")?)
-        })
-        .collect::<Result<_, String>>()?;
+    let prefix = record
+        .address
+        .strip_suffix(record.tag.as_str())
+        .unwrap_or_default();
+    let neighbours = |addresses: &[String]| {
+        addresses
+            .iter()
+            .map(|address| {
+                parse(
+                    address
+                        .strip_prefix(prefix)
+                        .ok_or("it refers to a tag of another repository")?,
+                )
+            })
+            .collect::<Result<Vec<Tag>, String>>()
+    };
     Ok(Entry::Change(Change {
         address,
         action,
@@ -627,7 +636,8 @@ fn read_change(record: &ChangeRecord, registries: &[RegistryIdentity]) -> Result
         wave: record.wave,
         rules: record.rules.clone(),
         source: record.source_tag.as_deref().map(parse::<Tag>).transpose()?,
-        requires,
+        requires: neighbours(&record.requires)?,
+        backup_of: neighbours(&record.backup_of)?,
         reason: Reason::Saved(record.action_reason.clone()),
         is_reversible: record.reversible,
     }))

@@ -112,7 +112,7 @@ fn refuse_last_tags(planner: &mut Planner<'_>, left_bare: &BTreeSet<Digest>) {
         .map(|(tag, _)| tag.clone())
         .collect();
     for tag in doomed {
-        let Some(planned) = planner.changes.remove(&tag) else {
+        let Some(removal) = planner.changes.remove(&tag) else {
             continue;
         };
         let message = format!(
@@ -121,13 +121,13 @@ fn refuse_last_tags(planner: &mut Planner<'_>, left_bare: &BTreeSet<Digest>) {
         );
         let diagnostic = Diagnostic::error(Code::LastTag, message)
             .help("keep the source, or give the image another tag in an earlier stage");
-        planner.diagnostics.push(point(diagnostic, &planned));
+        planner.diagnostics.push(point(diagnostic, &removal));
     }
 }
 
 fn warn_of_untagged_images(planner: &mut Planner<'_>, left_bare: &BTreeSet<Digest>) {
     for digest in left_bare {
-        let movers = planner
+        let leaving = planner
             .changes
             .iter()
             .filter(|(_, planned)| match planned.action {
@@ -136,7 +136,7 @@ fn warn_of_untagged_images(planner: &mut Planner<'_>, left_bare: &BTreeSet<Diges
             });
         let mut tags: Vec<&str> = Vec::new();
         let mut diagnostic = None;
-        for (tag, planned) in movers {
+        for (tag, planned) in leaving {
             tags.push(tag.as_str());
             let first = diagnostic.take().unwrap_or_else(|| {
                 Diagnostic::warning(Code::LeftUntagged, String::new())

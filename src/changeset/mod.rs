@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::{AccountId, Address, Digest, Region, RegistryKey, Tag};
 use crate::plan::{Limits, PlanSource};
 
+mod approve;
 mod draft;
 mod guard;
 mod order;
@@ -22,6 +23,7 @@ mod wish;
 
 pub mod file;
 
+pub use approve::Approval;
 pub use draft::Draft;
 pub use guard::{LimitPassed, check_limits};
 pub use plan::{Input, RepositoryPlan, images_losing_tags, plan_repository};
@@ -84,6 +86,8 @@ pub struct Change {
     /// Tags of the same repository that must be on this change's `before` when it is made: the backup of a move, the
     /// targets of a removed source.
     pub requires: Vec<Tag>,
+    /// The moves that this change is made for, if it is a backup and nothing else asks for it.
+    pub backup_of: Vec<Tag>,
     /// Why.
     pub reason: Reason,
     /// Whether a rollback can surely take it back.

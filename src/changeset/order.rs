@@ -219,3 +219,169 @@ fn least_harm(pending: &BTreeMap<&Tag, Write<'_>>, endangered: &BTreeMap<Digest,
         .or_else(|| pending.values().next())
         .map(|write| write.tag.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::changeset::Reason;
+    use crate::model::Address;
+
+    fn change(tag: &str, before: Option<u8>, after: u8, requires: &[&str]) -> Change {
+        let digest = |image: u8| Digest::of(&[image]);
+        let action = match before {
+            None => Action::Create { after: digest(after) },
+            Some(before) => Action::Move {
+                before: digest(before),
+                after: digest(after),
+            },
+        };
+        Change {
+            address: Address {
+                registry: crate::model::RegistryKey::default(),
+                repository: "shop/api".parse().unwrap(),
+                tag: tag.parse().unwrap(),
+            },
+            action,
+            stage: 0,
+            wave: 0,
+            rules: Vec::new(),
+            source: None,
+            requires: requires.iter().map(|tag| tag.parse().unwrap()).collect(),
+            backup_of: Vec::new(),
+            reason: Reason::Rollback,
+            is_reversible: true,
+        }
+    }
+
+    /// Images that are at some point without a tag although they have one before and afterwards, if the writes come
+    /// in these groups and the writes of a group in any order.
+    fn bared(groups: &[Vec<&Change>], tags: &BTreeMap<Tag, Digest>) -> BTreeSet<Digest> {
+        let images = |tags: &BTreeMap<Tag, Digest>| tags.values().copied().collect::<BTreeSet<Digest>>();
+        let mut tags = tags.clone();
+        let before = images(&tags);
+        let mut bared = BTreeSet::new();
+        for group in groups {
+            // At worst every tag of the group leaves before any arrives.
+            let mut left = tags.clone();
+            for change in group {
+                left.remove(&change.address.tag);
+            }
+            bared.extend(images(&tags).difference(&images(&left)).copied());
+            for change in group {
+                tags.insert(change.address.tag.clone(), change.action.after().unwrap());
+            }
+        }
+        let after = images(&tags);
+        bared
+            .into_iter()
+            .filter(|digest| before.contains(digest) && after.contains(digest))
+            .collect()
+    }
+
+    fn in_waves(changes: &[Change]) -> Vec<Vec<&Change>> {
+        let mut waves: BTreeMap<u32, Vec<&Change>> = BTreeMap::new();
+        for change in changes {
+            waves.entry(change.wave).or_default().push(change);
+        }
+        waves.into_values().collect()
+    }
+
+    fn an_order_spares_all(changes: &[Change], tags: &BTreeMap<Tag, Digest>) -> bool {
+        fn search<'a>(
+            done: &mut Vec<Vec<&'a Change>>,
+            left: &[&'a Change],
+            tags: &BTreeMap<Tag, Digest>,
+        ) -> bool {
+            if left.is_empty() {
+                return bared(done, tags).is_empty();
+            }
+            (0..left.len()).any(|at| {
+                let mut rest = left.to_vec();
+                let next = rest.remove(at);
+                if next
+                    .requires
+                    .iter()
+                    .any(|tag| rest.iter().any(|change| change.address.tag == *tag))
+                {
+                    return false;
+                }
+                done.push(vec![next]);
+                let spares = search(done, &rest, tags);
+                done.pop();
+                spares
+            })
+        }
+        search(&mut Vec::new(), &changes.iter().collect::<Vec<_>>(), tags)
+    }
+
+    fn tags_before(changes: &[Change], others: &[(String, u8)]) -> BTreeMap<Tag, Digest> {
+        let moved = changes
+            .iter()
+            .filter_map(|c| Some((c.address.tag.clone(), c.action.before()?)));
+        let others = others
+            .iter()
+            .map(|(tag, image)| (tag.parse().unwrap(), Digest::of(&[*image])));
+        moved.chain(others).collect()
+    }
+
+    #[test]
+    fn a_backup_comes_before_its_move() {
+        let mut changes = vec![
+            change("previous", Some(0), 1, &[]),
+            change("stable", Some(1), 2, &["previous"]),
+        ];
+        let tags = tags_before(&changes, &[("1.7.2".to_owned(), 0), ("rc".to_owned(), 2)]);
+        assign_waves(&mut changes, &tags);
+        assert_eq!(
+            changes.iter().map(|change| change.wave).collect::<Vec<_>>(),
+            [0, 1]
+        );
+    }
+
+    #[test]
+    fn a_swap_begins_where_another_tag_stays() {
+        let mut changes = vec![change("blue", Some(1), 2, &[]), change("green", Some(2), 1, &[])];
+        let tags = tags_before(&changes, &[("1.7".to_owned(), 2)]);
+        assign_waves(&mut changes, &tags);
+        assert_eq!(
+            changes.iter().map(|change| change.wave).collect::<Vec<_>>(),
+            [1, 0]
+        );
+    }
+
+    #[test]
+    fn unrelated_changes_go_at_once() {
+        let mut changes: Vec<Change> = (0..100)
+            .map(|n| change(&format!("t{n}"), Some(n), n + 100, &[]))
+            .collect();
+        let tags = tags_before(&changes, &[]);
+        assign_waves(&mut changes, &tags);
+        assert!(changes.iter().all(|change| change.wave == 0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn every_image_is_spared_if_an_order_exists(
+            moves in proptest::collection::vec((proptest::option::weighted(0.9, 0u8..4), 0u8..4), 1..6),
+            staying in proptest::collection::vec(0u8..4, 0..2),
+        ) {
+            let mut changes: Vec<Change> = moves
+                .iter()
+                .enumerate()
+                .filter(|(_, (before, after))| *before != Some(*after))
+                .map(|(n, (before, after))| change(&format!("t{n}"), *before, *after, &[]))
+                .collect();
+            let staying: Vec<(String, u8)> =
+                staying.iter().enumerate().map(|(n, image)| (format!("s{n}"), *image)).collect();
+            let tags = tags_before(&changes, &staying);
+            assign_waves(&mut changes, &tags);
+            if an_order_spares_all(&changes, &tags) {
+                prop_assert_eq!(bared(&in_waves(&changes), &tags), BTreeSet::new());
+            }
+        }
+    }
+}

@@ -151,9 +151,8 @@ impl<'a> Planner<'a> {
             let Some(wish) = wishes.by_target.get(&target) else {
                 continue;
             };
-            let before = match self.judge(&target, wish, false) {
-                Verdict::Change(Action::Move { before, .. }) => before,
-                _ => continue,
+            let Verdict::Change(Action::Move { before, .. }) = self.judge(&target, wish, false) else {
+                continue;
             };
             if moved.insert(target.clone(), before).is_some() {
                 continue;
@@ -550,6 +549,7 @@ impl<'a> Planner<'a> {
                 rules: names(planned.requests.iter().map(|request| request.rule).collect()),
                 source: planned.source,
                 requires: planned.requires.into_iter().collect(),
+                backup_of: planned.backup_of.into_iter().collect(),
                 reason: planned.reason,
                 is_reversible: planned.is_reversible,
             })

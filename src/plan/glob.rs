@@ -91,3 +91,69 @@ pub(super) fn escape(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn glob(text: &str) -> Glob {
+        Glob::new(text, Span::default()).unwrap()
+    }
+
+    #[test]
+    fn patterns_match_the_whole_name_and_know_case() {
+        for (pattern, name, expected) in [
+            ("shop/*", "shop/api", true),
+            ("shop/*", "shop/a/b", true),
+            ("shop/*", "xshop/api", false),
+            ("*", "anything/at.all", true),
+            ("*/api", "shop/api", true),
+            ("1.8.?", "1.8.0", true),
+            ("1.8.?", "1.8.10", false),
+            ("v[0-9]*", "v1", true),
+            ("v[!0-9]*", "v1", false),
+            ("{api,web}-*", "web-1", true),
+            ("{api,web}-*", "db-1", false),
+            ("V*", "v1", false),
+            ("a**b", "a/x/b", true),
+            (r"a\*b", "a*b", true),
+            (r"a\*b", "axb", false),
+            ("a{,-b}", "a", true),
+            ("", "", true),
+            (".*", "x", false),
+        ] {
+            assert_eq!(glob(pattern).matches(name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_a_pattern_if_it_holds_a_wildcard() {
+        for (text, expected) in [
+            ("1.8.0", false),
+            ("*", true),
+            ("a?", true),
+            ("[a]", true),
+            ("{a,b}", true),
+            ("a]", false),
+        ] {
+            assert_eq!(is_glob(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_huge_pattern_is_refused() {
+        assert!(Glob::new("*".repeat(BYTES_MAX), Span::default()).is_ok());
+        assert!(Glob::new("*".repeat(BYTES_MAX + 1), Span::default()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_escaped_means_itself(text in r"[a-z*?\[\]{}!,\\/. -]{0,12}", other in "[a-z*/,]{0,4}") {
+            let glob = glob(&escape(&text));
+            prop_assert!(glob.matches(&text));
+            prop_assert_eq!(glob.matches(&other), text == other);
+        }
+    }
+}

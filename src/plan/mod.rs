@@ -5,25 +5,40 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+
 use crate::diagnostic::{Diagnostic, Span};
 use crate::model::{AccountId, Digest, Region, RegistryKey, Tag};
 
+mod check;
+mod expression;
+mod file;
 mod glob;
+mod interpolate;
 mod load;
 mod map;
 pub mod rank;
+mod reader;
 mod reads;
+mod report;
 mod repositories;
 mod select;
 mod target;
+#[cfg(test)]
+mod testing;
+mod var_file;
+mod version;
 
+pub use check::VariableInputs;
+pub use file::schema;
 pub use glob::Glob;
-pub use load::{Loaded, PlanInput, VariableInputs, load};
-pub use map::{Row, TagMap};
+pub use load::{Loaded, PlanInput, load};
+pub use map::TagMap;
 pub use reads::RepositoryReads;
 pub use repositories::RepositorySet;
-pub use select::{Moment, Pattern, Selector, VersionPattern};
+pub use select::{Moment, Pattern, Selector};
 pub use target::Template;
+pub use version::VersionPattern;
 
 /// One or several plan files, checked and ready to be planned.
 #[derive(Debug, Clone)]
@@ -108,7 +123,8 @@ pub struct Limits {
 }
 
 /// What happens to a change of a protected tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum OnProtected {
     /// The plan is refused.
     #[default]
@@ -195,7 +211,8 @@ pub enum Expected {
 }
 
 /// Which source counts when several with different images render to one target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum Pick {
     /// None: it is an error.
     #[default]
@@ -207,7 +224,8 @@ pub enum Pick {
 }
 
 /// What happens when a target is on another image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum OnExisting {
     /// It is moved.
     #[default]
@@ -221,7 +239,8 @@ pub enum OnExisting {
 }
 
 /// What happens when a source or a repository is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum OnMissing {
     /// It is an error.
     Fail,

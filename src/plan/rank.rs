@@ -114,3 +114,104 @@ fn split_number(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let zeros = number.iter().take_while(|&&byte| byte == b'0').count();
     (digits > 0).then_some((number.get(zeros..)?, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rank(tag: &str) -> Rank {
+        Rank {
+            tag: Some(tag.to_owned()),
+            version: Version::parse(tag).ok(),
+            pushed_at: None,
+        }
+    }
+
+    fn highest(tags: &[&str]) -> (Order, Vec<usize>) {
+        let ranks: Vec<Rank> = tags.iter().copied().map(rank).collect();
+        best(Pick::Highest, &ranks).unwrap()
+    }
+
+    #[test]
+    fn the_highest_is_by_semver_if_all_are_versions() {
+        assert_eq!(
+            highest(&["1.9.0", "1.10.0", "1.10.0-rc.1"]),
+            (Order::Semver, vec![1])
+        );
+        assert_eq!(highest(&["1.9", "1.10", "1.2.0"]), (Order::Natural, vec![1]));
+        assert_eq!(
+            highest(&["2024.01.15", "2024.1.15", "2023.12.31"]),
+            (Order::Natural, vec![0, 1])
+        );
+        assert_eq!(highest(&["1.0.0+a", "1.0.0+b"]), (Order::Semver, vec![0, 1]));
+        assert_eq!(best(Pick::Highest, &[]), None);
+    }
+
+    #[test]
+    fn the_newest_is_by_push_time_and_needs_it_of_all() {
+        let pushed = |second| Rank {
+            tag: None,
+            version: None,
+            pushed_at: Timestamp::from_second(second).ok(),
+        };
+        assert_eq!(
+            best(Pick::Newest, &[pushed(1), pushed(3), pushed(2)]),
+            Some((Order::PushTime, vec![1]))
+        );
+        assert_eq!(
+            best(Pick::Newest, &[pushed(3), pushed(3)]),
+            Some((Order::PushTime, vec![0, 1]))
+        );
+        assert_eq!(best(Pick::Newest, &[pushed(3), rank("1.0.0")]), None);
+    }
+
+    #[test]
+    fn natural_order_reads_numbers() {
+        for (less, more) in [
+            ("1.9", "1.10"),
+            ("build-9-x", "build-10-a"),
+            ("a", "b"),
+            ("1", "1.0"),
+            ("", "0"),
+            ("9", "10000000000000000000000000"),
+            ("v1", "v1-rc"),
+        ] {
+            assert_eq!(natural(less, more), Ordering::Less, "{less} {more}");
+            assert_eq!(natural(more, less), Ordering::Greater, "{more} {less}");
+        }
+        assert_eq!(natural("1.01", "1.1"), Ordering::Equal);
+    }
+
+    proptest! {
+        #[test]
+        fn the_highest_agrees_with_the_semver_crate(
+            versions in prop::collection::vec((0_u64..4, 0_u64..4, 0_u64..4, prop::option::of("[a-c0-9]{1,2}")), 1..12),
+        ) {
+            let texts: Vec<String> = versions
+                .into_iter()
+                .map(|(major, minor, patch, pre)| {
+                    let pre = pre.map(|pre| format!("-x{pre}")).unwrap_or_default();
+                    format!("{major}.{minor}.{patch}{pre}")
+                })
+                .collect();
+            let tags: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let (order, places) = highest(&tags);
+            let parsed: Vec<Version> = tags.iter().map(|tag| Version::parse(tag).unwrap()).collect();
+            let expected = parsed.iter().max().unwrap();
+            prop_assert_eq!(order, Order::Semver);
+            for place in places {
+                prop_assert_eq!(&parsed[place], expected);
+            }
+        }
+
+        #[test]
+        fn natural_order_is_an_order(a in "[a0-9.]{0,6}", b in "[a0-9.]{0,6}", c in "[a0-9.]{0,6}") {
+            prop_assert_eq!(natural(&a, &b), natural(&b, &a).reverse());
+            if natural(&a, &b).is_le() && natural(&b, &c).is_le() {
+                prop_assert!(natural(&a, &c).is_le());
+            }
+        }
+    }
+}

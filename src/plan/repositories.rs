@@ -39,3 +39,36 @@ impl RepositorySet {
 fn any(globs: &[Glob], repository: &RepositoryName) -> bool {
     globs.iter().any(|glob| glob.matches(repository.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(entries: &[&str]) -> RepositorySet {
+        let mut set = RepositorySet::default();
+        for entry in entries {
+            let glob = |text: &str| Glob::new(text, Span::default()).unwrap();
+            match entry.strip_prefix('!') {
+                Some(text) => set.excluded.push(glob(text)),
+                None if entry.contains('*') => set.globs.push(glob(entry)),
+                None => set.exact.push((entry.parse().unwrap(), Span::default())),
+            }
+        }
+        set
+    }
+
+    #[test]
+    fn what_is_taken_away_is_so_wherever_it_stands() {
+        for entries in [
+            &["shop/*", "!shop/legacy-*", "shop/legacy-api"][..],
+            &["!shop/legacy-*", "shop/legacy-api", "shop/*"],
+        ] {
+            let set = set(entries);
+            assert!(set.matches(&"shop/api".parse().unwrap()));
+            assert!(!set.matches(&"shop/legacy-api".parse().unwrap()));
+            assert!(!set.matches(&"other/api".parse().unwrap()));
+            assert_eq!(set.exact().count(), 0);
+            assert!(set.has_globs());
+        }
+    }
+}

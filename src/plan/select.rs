@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use regex::{Captures, Regex};
-use semver::{Version, VersionReq};
+use regex::bytes::{Captures, Regex};
+use semver::Version;
 
 use super::glob::Glob;
 use super::rank::{self, Rank};
-use super::target::{Scope, Template};
+use super::report::quoted;
+use super::target::{Scope, TargetError, Template};
+use super::version::{self, VersionPattern};
 use super::{Candidate, Mapping, MissingSource, Pick, Rule, Selection};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::inventory::Inventory;
@@ -43,19 +45,6 @@ pub enum Pattern {
     Digest(Digest),
 }
 
-/// Which versions are meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionPattern {
-    /// What the version must meet.
-    pub requirement: VersionReq,
-    /// What stands before the version, such as `v`.
-    pub prefix: String,
-    /// Whether pre-releases count by plain precedence.
-    pub prerelease: bool,
-    /// Whether a version may lack its minor or patch number.
-    pub lenient: bool,
-}
-
 /// A moment, fixed or counted back from now.
 #[derive(Debug, Clone)]
 pub enum Moment {
@@ -65,10 +54,19 @@ pub enum Moment {
     Ago(jiff::Span),
 }
 
-/// How a selector matched a tag.
-pub(super) struct Match<'t> {
-    pub(super) version: Option<Version>,
-    pub(super) captures: Option<Captures<'t>>,
+/// How a selector matched a source.
+#[derive(Default)]
+struct Match<'t> {
+    version: Option<Version>,
+    captures: Option<Captures<'t>>,
+}
+
+/// The repository that a rule is applied to, at the moment that spans such as `30d` count from.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    repository: &'a RepositoryName,
+    inventory: &'a Inventory,
+    now: Timestamp,
 }
 
 impl Moment {
@@ -84,13 +82,6 @@ impl Moment {
     }
 }
 
-impl VersionPattern {
-    fn version(&self, tag: &str) -> Option<Version> {
-        let version = Version::parse(tag.strip_prefix(&self.prefix)?).ok()?;
-        self.requirement.matches(&version).then_some(version)
-    }
-}
-
 impl Selector {
     /// Whether it asks for one tag or image by name.
     pub fn is_exact(&self) -> bool {
@@ -102,120 +93,174 @@ impl Selector {
         self.pushed_after.is_some() || self.pushed_before.is_some()
     }
 
-    fn match_tag<'t>(&self, tag: &'t Tag) -> Option<Match<'t>> {
+    fn match_tag<'t>(&self, tag: &'t Tag, digest: Digest, seen: Seen<'_>) -> Option<Match<'t>> {
         let text = tag.as_str();
-        let mut found = Match {
-            version: None,
-            captures: None,
-        };
+        let mut found = Match::default();
         match &self.pattern {
             Pattern::Tag(exact) => (exact == tag).then_some(())?,
             Pattern::Glob(glob) => glob.matches(text).then_some(())?,
-            Pattern::Regex(regex) => found.captures = Some(regex.captures(text)?),
+            Pattern::Regex(regex) => {
+                regex.is_match(text.as_bytes()).then_some(())?;
+                found.captures = Some(regex.captures(text.as_bytes())?);
+            }
             Pattern::Semver(pattern) => found.version = Some(pattern.version(text)?),
             Pattern::Digest(_) => return None,
         }
-        if self.exclude.iter().any(|glob| glob.matches(text)) {
-            return None;
-        }
-        Some(found)
+        let is_excluded = self.exclude.iter().any(|glob| glob.matches(text));
+        (!is_excluded && self.takes_push_time(digest, seen)).then_some(found)
     }
 
-    fn allows_push_time(&self, pushed_at: Option<Timestamp>, now: Timestamp) -> bool {
-        let is_after = |moment: &Moment| pushed_at.is_some_and(|at| at > moment.resolve(now));
-        let is_before = |moment: &Moment| pushed_at.is_some_and(|at| at < moment.resolve(now));
+    fn takes_push_time(&self, digest: Digest, seen: Seen<'_>) -> bool {
+        let pushed_at = seen.inventory.pushed_at(digest);
+        let is_after = |moment: &Moment| pushed_at.is_some_and(|at| at > moment.resolve(seen.now));
+        let is_before = |moment: &Moment| pushed_at.is_some_and(|at| at < moment.resolve(seen.now));
         self.pushed_after.as_ref().is_none_or(is_after) && self.pushed_before.as_ref().is_none_or(is_before)
     }
 }
 
 impl Rule {
-    /// What the rule makes of one repository: sources in the order of their names, then images selected by digest,
-    /// each with its targets in the order they are written.
+    /// What the rule makes of one repository: sources in the order of their names, then images selected by their
+    /// digest, each with its targets.
     ///
-    /// `repository` names the inventory's own repository; `now` is the moment that spans such as `30d` count from.
+    /// Of several selectors that match a tag, the one written first gives its captures and its version. `now` is the
+    /// moment that spans such as `30d` count from.
     pub fn select(&self, repository: &RepositoryName, inventory: &Inventory, now: Timestamp) -> Selection {
+        let seen = Seen {
+            repository,
+            inventory,
+            now,
+        };
         let mut selection = Selection::default();
         match &self.mapping {
             Mapping::Select { from, to } => {
-                for (tag, &digest) in &inventory.tags {
-                    if let Some(found) = match_any(from, tag, digest, inventory, now) {
-                        self.push(
-                            &mut selection,
-                            repository,
-                            inventory,
-                            Some(tag),
-                            digest,
-                            &found,
-                            to,
-                        );
-                    }
-                }
+                self.select_tags(from, to, seen, &mut selection);
                 for selector in from {
-                    selection.missing.extend(missing(selector, inventory));
+                    self.select_exact(selector, to, seen, &mut selection);
                 }
             }
             Mapping::Map(map) => {
-                for row in map.rows_for(repository) {
-                    match inventory.tags.get(&row.from) {
-                        Some(&digest) => selection.candidates.push(Candidate {
-                            source: Some(row.from.clone()),
-                            digest,
-                            target: row.to.clone(),
-                            version: None,
-                            span: row.span,
-                        }),
-                        None => selection.missing.push(MissingSource {
-                            source: row.from.to_string(),
-                            targets: vec![row.to.clone()],
-                            span: row.span,
-                        }),
-                    }
+                for (source, targets) in map.sources(repository) {
+                    let digest = inventory.tags.get(source).copied();
+                    selection.add_row(source, digest, &targets);
                 }
             }
         }
         selection
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "to be folded into one value with the whole language"
-    )]
-    fn push(
+    fn select_tags(&self, from: &[Selector], to: &[Template], seen: Seen<'_>, selection: &mut Selection) {
+        let mut take = |tag: &Tag, digest: Digest| {
+            if let Some(found) = match_any(from, tag, digest, seen) {
+                self.render(to, Some(tag), digest, &found, seen, selection);
+            }
+        };
+        if !from.iter().all(Selector::is_exact) {
+            for (tag, &digest) in &seen.inventory.tags {
+                take(tag, digest);
+            }
+            return;
+        }
+        let mut exact: Vec<&Tag> = from.iter().filter_map(Selector::exact_tag).collect();
+        exact.sort_unstable();
+        exact.dedup();
+        for tag in exact {
+            if let Some(&digest) = seen.inventory.tags.get(tag) {
+                take(tag, digest);
+            }
+        }
+    }
+
+    /// Images selected by their digest, and everything exact that is not there.
+    fn select_exact(&self, selector: &Selector, to: &[Template], seen: Seen<'_>, selection: &mut Selection) {
+        let (source, text) = match &selector.pattern {
+            Pattern::Tag(tag) if !seen.inventory.tags.contains_key(tag) => (Some(tag), tag.to_string()),
+            Pattern::Digest(digest) if seen.inventory.holds(*digest) => {
+                if selector.takes_push_time(*digest, seen) {
+                    self.render(to, None, *digest, &Match::default(), seen, selection);
+                }
+                return;
+            }
+            Pattern::Digest(digest) => (None, digest.to_string()),
+            _ => return,
+        };
+        let digest = if let Pattern::Digest(digest) = selector.pattern {
+            Some(digest)
+        } else {
+            None
+        };
+        let found = Match::default();
+        let scope = found.scope(source, digest, seen);
+        let targets = to.iter().filter_map(|template| template.target(&scope).ok());
+        selection.missing.push(MissingSource {
+            source: text,
+            targets: targets.collect(),
+            span: selector.span,
+        });
+    }
+
+    fn render(
         &self,
-        selection: &mut Selection,
-        repository: &RepositoryName,
-        inventory: &Inventory,
+        to: &[Template],
         source: Option<&Tag>,
         digest: Digest,
         found: &Match<'_>,
-        to: &[Template],
+        seen: Seen<'_>,
+        selection: &mut Selection,
     ) {
-        let scope = Scope {
-            repository,
-            source,
-            digest: Some(digest),
-            pushed_at: inventory.pushed_at(digest),
-            version: found.version.as_ref(),
-            captures: found.captures.as_ref(),
-        };
+        let scope = found.scope(source, Some(digest), seen);
+        let first = selection.candidates.len();
         for template in to {
-            let target = template
-                .render(&scope)
-                .and_then(|text| text.parse().map_err(|error| format!("{error}")));
-            match target {
-                Ok(target) => selection.candidates.push(Candidate {
-                    source: source.cloned(),
-                    digest,
-                    target,
-                    version: found.version.clone(),
-                    span: template.span,
-                }),
-                Err(reason) => selection.problems.push(
-                    Diagnostic::error(Code::InvalidTag, format!("rule `{}`: {reason}", self.name))
-                        .at(template.span, ""),
-                ),
+            match template.target(&scope) {
+                Ok(target) => {
+                    let own = selection.candidates.get(first..).unwrap_or_default();
+                    if own.iter().all(|candidate| candidate.target != target) {
+                        selection.candidates.push(Candidate {
+                            source: source.cloned(),
+                            digest,
+                            target,
+                            version: found.version.clone(),
+                            span: template.span,
+                        });
+                    }
+                }
+                Err(reason) => {
+                    let source = source.map_or_else(|| digest.to_string(), ToString::to_string);
+                    selection
+                        .problems
+                        .push(self.bad_target(template, &source, reason, seen));
+                }
             }
         }
+    }
+
+    fn bad_target(
+        &self,
+        template: &Template,
+        source: &str,
+        error: TargetError,
+        seen: Seen<'_>,
+    ) -> Diagnostic {
+        let of = format!("rule {}: `{}:{source}`", quoted(&self.name), seen.repository);
+        match error {
+            TargetError::Invalid(invalid) => Diagnostic::error(
+                Code::InvalidTarget,
+                format!(
+                    "{of} becomes {}, which is no valid tag: {}",
+                    quoted(&invalid.text),
+                    invalid.reason
+                ),
+            )
+            .help("a filter may mend it, such as `${tag | replace('+', '-')}`"),
+            TargetError::Unknown(noun) => Diagnostic::error(
+                Code::TemplateFailed,
+                format!("{of} has no target, since its {noun} is not known"),
+            ),
+            TargetError::Failed(reason) => Diagnostic::error(
+                Code::TemplateFailed,
+                format!("{of} has no target: {}", reason.escape_debug()),
+            ),
+        }
+        .at(template.span, "")
     }
 
     /// What the image that a target is on counts as, for `on_existing: advance`.
@@ -231,66 +276,275 @@ impl Rule {
                 pushed_at,
             });
         }
-        let ranks: Vec<Rank> = inventory
-            .tags
-            .iter()
-            .filter(|(_, on)| **on == digest)
-            .filter_map(|(tag, _)| self.rank_of(tag, digest, inventory, now))
+        let seen = Seen {
+            repository: &inventory.repository,
+            inventory,
+            now,
+        };
+        let tags = inventory.tags.iter().filter(|(_, on)| **on == digest);
+        let ranks: Vec<Rank> = tags
+            .filter_map(|(tag, _)| {
+                let found = self.match_source(tag, digest, seen)?;
+                Some(Rank {
+                    version: found.version.or_else(|| version::of_tag(tag.as_str())),
+                    tag: Some(tag.to_string()),
+                    pushed_at,
+                })
+            })
             .collect();
         let (_, places) = rank::best(self.pick, &ranks)?;
         places.first().and_then(|&place| ranks.get(place).cloned())
     }
 
-    fn rank_of(&self, tag: &Tag, digest: Digest, inventory: &Inventory, now: Timestamp) -> Option<Rank> {
-        let version = match &self.mapping {
-            Mapping::Select { from, .. } => match_any(from, tag, digest, inventory, now)?.version,
-            Mapping::Map(map) => {
-                let mut rows = map.rows_for(&inventory.repository);
-                rows.find(|row| row.from == *tag)?;
-                None
-            }
-        };
-        Some(Rank {
-            tag: Some(tag.to_string()),
-            version,
-            pushed_at: inventory.pushed_at(digest),
-        })
+    /// How a tag is a source of this rule.
+    fn match_source<'t>(&self, tag: &'t Tag, digest: Digest, seen: Seen<'_>) -> Option<Match<'t>> {
+        match &self.mapping {
+            Mapping::Select { from, .. } => match_any(from, tag, digest, seen),
+            Mapping::Map(map) => map.contains(seen.repository, tag).then(Match::default),
+        }
     }
 }
 
-fn match_any<'t>(
-    selectors: &[Selector],
-    tag: &'t Tag,
-    digest: Digest,
-    inventory: &Inventory,
-    now: Timestamp,
-) -> Option<Match<'t>> {
-    selectors.iter().find_map(|selector| {
-        let found = selector.match_tag(tag)?;
-        let is_in_time =
-            !selector.needs_push_times() || selector.allows_push_time(inventory.pushed_at(digest), now);
-        is_in_time.then_some(found)
-    })
+fn match_any<'t>(from: &[Selector], tag: &'t Tag, digest: Digest, seen: Seen<'_>) -> Option<Match<'t>> {
+    from.iter()
+        .find_map(|selector| selector.match_tag(tag, digest, seen))
 }
 
-fn missing(selector: &Selector, inventory: &Inventory) -> Option<MissingSource> {
-    let Pattern::Tag(tag) = &selector.pattern else {
-        return None;
-    };
-    (!inventory.tags.contains_key(tag)).then(|| MissingSource {
-        source: tag.to_string(),
-        targets: Vec::new(),
-        span: selector.span,
-    })
+impl Selector {
+    pub(super) fn exact_tag(&self) -> Option<&Tag> {
+        match &self.pattern {
+            Pattern::Tag(tag) => Some(tag),
+            _ => None,
+        }
+    }
+}
+
+impl Match<'_> {
+    fn scope<'a>(&'a self, source: Option<&'a Tag>, digest: Option<Digest>, seen: Seen<'a>) -> Scope<'a> {
+        Scope {
+            repository: seen.repository,
+            source,
+            digest,
+            pushed_at: digest.and_then(|digest| seen.inventory.pushed_at(digest)),
+            version: self.version.as_ref(),
+            captures: self.captures.as_ref(),
+        }
+    }
+}
+
+impl Selection {
+    fn add_row(&mut self, source: &Tag, digest: Option<Digest>, targets: &[(&Tag, Span)]) {
+        let Some(digest) = digest else {
+            self.missing.push(MissingSource {
+                source: source.to_string(),
+                targets: targets.iter().map(|(to, _)| (*to).clone()).collect(),
+                span: targets.first().map(|(_, span)| *span).unwrap_or_default(),
+            });
+            return;
+        };
+        self.candidates.extend(targets.iter().map(|(to, span)| Candidate {
+            source: Some(source.clone()),
+            digest,
+            target: (*to).clone(),
+            version: None,
+            span: *span,
+        }));
+    }
 }
 
 impl Candidate {
     /// What the candidate counts as when `pick` or `advance` compares it.
+    ///
+    /// Its version is the one that a semver selector saw in its tag, else the tag itself, with or without a `v`.
     pub fn rank(&self, inventory: &Inventory) -> Rank {
+        let version = self.version.clone();
         Rank {
+            version: version.or_else(|| version::of_tag(self.source.as_ref()?.as_str())),
             tag: self.source.as_ref().map(ToString::to_string),
-            version: self.version.clone(),
             pushed_at: inventory.pushed_at(self.digest),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{digest, inventory, rule};
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::constant(10_000_000, 0);
+
+    /// What a rule makes of an inventory: `SOURCE>TARGET` each, then what is missing, then problems.
+    fn selected(keys: &str, tags: &[&str]) -> String {
+        let inventory = inventory(tags);
+        let selection = rule(keys).select(&inventory.repository, &inventory, NOW);
+        let candidates = selection.candidates.iter().map(|candidate| {
+            let source = candidate.source.as_ref().map_or("-", Tag::as_str);
+            format!("{source}>{}", candidate.target)
+        });
+        let missing = selection.missing.iter().map(|missing| {
+            let targets: Vec<&str> = missing.targets.iter().map(Tag::as_str).collect();
+            let source: String = missing.source.chars().take(12).collect();
+            format!("no {source}({})", targets.join(","))
+        });
+        let problems = selection.problems.iter().map(|problem| problem.message.clone());
+        candidates
+            .chain(missing)
+            .chain(problems)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn selectors_select() {
+        let tags = ["1.8.0", "1.8", "1.10.0-rc.1", "v1.9.0", "build-7-gabc", "latest"];
+        for (keys, expected) in [
+            ("from: 1.8.0, to: stable", "1.8.0>stable"),
+            ("from: 1.8.*, to: '${tag}-x'", "1.8.0>1.8.0-x"),
+            ("from: [latest, '1.8'], to: x", "1.8>x latest>x"),
+            (
+                "from: [latest, gone], to: ['${tag}-x', '${short_digest}']",
+                "latest>latest-x latest>5e1e2bcac305 no gone(gone-x)",
+            ),
+            (
+                "from: {regex: 'build-(\\d+)-g(?<commit>.*)'}, to: 'sha-${commit}.${1}'",
+                "build-7-gabc>sha-abc.7",
+            ),
+            ("from: {regex: '1\\.8|1'}, to: x", "1.8>x"),
+            (
+                "from: {semver: '*'}, to: ['${major}', '${major}.${minor}']",
+                "1.8.0>1 1.8.0>1.8",
+            ),
+            (
+                "from: {semver: '*', prerelease: true}, to: '${semver}-${pre}'",
+                "1.10.0-rc.1>1.10.0-rc.1-rc.1 1.8.0>1.8.0-",
+            ),
+            (
+                "from: {semver: '>=1', prefix: v}, to: '${semver}'",
+                "v1.9.0>1.9.0",
+            ),
+            (
+                "from: {semver: '1.8', lenient: true}, to: '${semver}'",
+                "1.8>1.8.0 1.8.0>1.8.0",
+            ),
+            (
+                "from: {glob: '1*', exclude: ['*rc*', '1.8']}, to: '${tag}-x'",
+                "1.8.0>1.8.0-x",
+            ),
+            ("from: nothing-*, to: x", ""),
+            ("map: {latest: [b, a], gone: c}", "latest>a latest>b no gone(c)"),
+            (
+                "from: latest, to: ['x', '${tag | replace(\"latest\", \"x\")}']",
+                "latest>x",
+            ),
+        ] {
+            assert_eq!(selected(keys, &tags), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn the_first_selector_that_matches_gives_the_captures() {
+        let keys = "from: [{regex: '(\\d)\\.(\\d).*'}, {regex: '(.*)\\.(.*)'}], to: '${2}-${1}'";
+        assert_eq!(selected(keys, &["1.2.3", "a.b"]), "1.2.3>2-1 a.b>b-a");
+    }
+
+    #[test]
+    fn a_group_that_took_no_part_is_empty_and_may_be_called_like_a_part_of_a_version() {
+        let keys = "from: [{regex: 'v(?<major>\\d+)(?<pre>-.*)?'}, {semver: '*'}], to: 'x${major}${pre}'";
+        assert_eq!(
+            selected(keys, &["v7", "v8-rc", "2.0.0"]),
+            "2.0.0>x2 v7>x7 v8-rc>x8-rc"
+        );
+    }
+
+    #[test]
+    fn images_are_selected_by_digest_and_by_push_time() {
+        let tags = ["old=a@100", "new=b@9000000", "unknown=c"];
+        let by_digest = format!("from: {{digest: '{}'}}, to: 'x-${{short_digest}}'", digest("a"));
+        assert_eq!(
+            selected(&by_digest, &tags),
+            format!("->x-{}", digest("a").short())
+        );
+        let gone = format!(
+            "from: {{digest: '{}'}}, to: ['x-${{short_digest}}', y]",
+            digest("gone")
+        );
+        assert_eq!(
+            selected(&gone, &tags),
+            format!(
+                "no sha256:{}(x-{},y)",
+                &digest("gone").short()[..5],
+                digest("gone").short()
+            )
+        );
+        for (keys, expected) in [
+            ("from: {glob: '*', pushed_after: 30d}, to: x", "new>x"),
+            ("from: {glob: '*', pushed_before: 4w}, to: x", "old>x"),
+            (
+                "from: {glob: '*', pushed_before: 1970-01-01T00:01:40Z}, to: x",
+                "",
+            ),
+            (
+                "from: {glob: '*', pushed_after: 1970-01-01T00:01:39Z, pushed_before: P30D}, to: x",
+                "old>x",
+            ),
+            (
+                "from: old, to: 'at-${pushed_at | date(\"%Y.%m.%d\")}'",
+                "old>at-1970.01.01",
+            ),
+            (
+                "from: unknown, to: 'at-${pushed_at | date(\"%Y\")}'",
+                "rule `r`: `shop/api:unknown` has no target, since its push time is not known",
+            ),
+        ] {
+            assert_eq!(selected(keys, &tags), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_no_tag_names_rule_source_and_text() {
+        assert_eq!(
+            selected(
+                "from: {regex: '(.*)-(.*)'}, to: '${2}${1 | int}'",
+                &["1-a", "x-b"]
+            ),
+            "1-a>a1 rule `r`: `shop/api:x-b` has no target: invalid float literal"
+        );
+        assert_eq!(
+            selected("from: {regex: '(x?).*'}, to: '${1}'", &["a"]),
+            "rule `r`: `shop/api:a` becomes ``, which is no valid tag: it is empty"
+        );
+    }
+
+    #[test]
+    fn the_present_image_ranks_by_its_highest_tag_that_the_selectors_match() {
+        let inventory = inventory(&[
+            "1.8.0=a@5",
+            "1.10.0=a",
+            "2.0=a",
+            "latest=a",
+            "x=b",
+            "1.9=c",
+            "1.10=c",
+        ]);
+        let rank = |keys: &str, image: &str| {
+            let rank = rule(keys).present_rank(&inventory, digest(image), NOW)?;
+            Some(
+                rank.tag
+                    .unwrap_or_else(|| rank.pushed_at.unwrap().as_second().to_string()),
+            )
+        };
+        let semver = "from: {semver: '*'}, to: latest, pick: highest";
+        assert_eq!(rank(semver, "a").as_deref(), Some("1.10.0"));
+        assert_eq!(rank(semver, "b"), None);
+        assert_eq!(rank("from: '1.*', to: latest", "c").as_deref(), Some("1.10"));
+        assert_eq!(
+            rank("map: {1.8.0: latest, 1.7.0: latest}", "a").as_deref(),
+            Some("1.8.0")
+        );
+        assert_eq!(
+            rank("from: '*', to: latest, pick: newest", "a").as_deref(),
+            Some("5")
+        );
+        assert_eq!(rank("from: '*', to: latest, pick: newest", "b"), None);
     }
 }

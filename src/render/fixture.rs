@@ -37,6 +37,7 @@ fn change(at: &str, action: Action, source: &str, reason: Reason) -> Change {
         rules: vec!["promote the candidate".to_owned()],
         source: Some(tag(source)),
         requires: Vec::new(),
+        backup_of: Vec::new(),
         reason,
         is_reversible: true,
     }

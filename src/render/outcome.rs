@@ -147,7 +147,7 @@ fn push_ending(out: &mut String, ending: &Ending, look: Look) {
         Ending::Finished => return,
         Ending::Stopped => "Stopped at the first change that did not succeed (`--on-error stop`).",
         Ending::OutOfTime => "Stopped because `--max-duration` is over.",
-        Ending::Interrupted { .. } => "Interrupted; the calls in flight were awaited.",
+        Ending::Interrupted => "Interrupted; the calls in flight were awaited.",
         Ending::Hopeless(failure) => {
             let title = format!("Error: every call fails alike: {}", cause(failure));
             push(

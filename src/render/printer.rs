@@ -75,7 +75,6 @@ pub enum Verbosity {
 
 /// What became of a text that was to be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
 pub enum Written {
     /// It was printed.
     All,
