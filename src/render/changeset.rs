@@ -140,7 +140,7 @@ pub(super) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 pub(super) fn push_entries(out: &mut String, entries: &[Entry<'_>], is_qualified: bool, look: Look) {
-    let columns = Columns::of(entries, look);
+    let columns = Columns::of(entries, is_qualified, look);
     for entry in entries {
         let style = match entry.kind() {
             Kind::Create => text::ADDED,
@@ -187,9 +187,10 @@ pub(super) fn group_cell(entry: &Entry<'_>, is_qualified: bool) -> String {
         count => push(&mut cell, format_args!(" in {count} repositories")),
     }
     if entry.tag().is_none() {
+        // An example, apart as a column of its own: Atlantis takes the line for a change only then.
         push(
             &mut cell,
-            format_args!(", such as {}", entry.first.address.to_text(is_qualified)),
+            format_args!("   {}, …", entry.first.address.to_text(is_qualified)),
         );
     }
     cell
@@ -209,7 +210,7 @@ struct Columns {
 
 impl Columns {
     /// The tags of what is created or moved decide; that of a removal may run into the place of the second digest.
-    fn of(entries: &[Entry<'_>], look: Look) -> Self {
+    fn of(entries: &[Entry<'_>], is_qualified: bool, look: Look) -> Self {
         const GAP: usize = 3;
         let widest = |removals: bool| {
             entries
@@ -224,7 +225,7 @@ impl Columns {
         let group_reason = entries
             .iter()
             .filter(|entry| !entry.is_single())
-            .map(|entry| group_cell(entry, true).chars().count() + GAP)
+            .map(|entry| group_cell(entry, is_qualified).chars().count() + GAP)
             .filter(|len| *len <= reason + TAG_COLUMN_MAX)
             .max()
             .unwrap_or_default();

@@ -1,6 +1,8 @@
 //! Everything that is printed: pure views from data to text, and [`Printer`], which alone writes it.
 
 mod changeset;
+#[cfg(test)]
+mod compatibility;
 mod diagnostic;
 mod events;
 #[cfg(test)]
