@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::changeset::{is_qualified, push};
 use super::message::push_help;
-use super::text::{self, Look, counted, escape};
+use super::summary::is_qualified;
+use super::text::{self, Look, counted, escape, push};
 use crate::changeset::{Action, Change, Changeset, Counts};
 use crate::event::{CallCount, ChangeResult, Ending, Failure, NotAttempted, Outcome};
 use crate::model::Digest;
@@ -107,6 +107,9 @@ pub fn outcome_text(changeset: &Changeset, outcome: &Outcome, view: &OutcomeView
         push(&mut out, format_args!("{tags} right already.\n"));
     }
     push(&mut out, format_args!("{}\n", calls_line(outcome)));
+    if let Some(name) = &changeset.name {
+        push(&mut out, format_args!("Plan name: {}\n", escape(name)));
+    }
     push_ending(&mut out, &outcome.ending, counts.is_complete(), look);
     push_causes(&mut out, changeset, outcome, view);
     if let Some(command) = view.carry_on.filter(|_| !counts.is_complete()) {
