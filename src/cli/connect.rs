@@ -80,6 +80,7 @@ pub(super) fn connect_options(
     let in_process = sandbox.map(|sandbox| InProcess {
         http_client: sandbox.http_client(),
         access_key_id: sandbox::DEFAULT_ACCOUNT.to_owned(),
+        clock: Arc::clone(&environment.clock),
     });
     let region = args.region.clone().or_else(|| {
         let is_sandbox = in_process.is_some();

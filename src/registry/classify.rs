@@ -158,8 +158,8 @@ fn of_connection(error: &ConnectorError) -> RegistryError {
             _ => described(Kind::Unreachable, "no TLS connection can be made"),
         };
     }
-    let is_connecting =
-        find::<hyper_util::client::legacy::Error>(error).is_some_and(|error| error.is_connect());
+    let is_connecting = find::<hyper_util::client::legacy::Error>(error)
+        .is_some_and(hyper_util::client::legacy::Error::is_connect);
     let is_broken = error.is_io() || error.as_other().is_some() || find::<hyper::Error>(error).is_some();
     if is_connecting {
         described(Kind::Unreachable, "no connection can be made")

@@ -459,3 +459,6 @@ fn settle<T>(turn: Turn, answer: Result<T, RegistryError>) -> Result<T, Registry
     turn.settle(&answer);
     answer
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,12 +86,12 @@ impl Kind {
         }
     }
 
-    /// How often a call that fails so is tried in all; `None` for without limit.
+    /// How often a call that fails so is tried, throttled attempts not counted; `None` for without limit.
     pub fn tries_max(self) -> Option<u32> {
         match self {
             Self::Throttled => None,
             Self::Transient => Some(8),
-            Self::Unreachable => Some(4),
+            Self::Unreachable => Some(6),
             _ => Some(1),
         }
     }
@@ -141,7 +141,7 @@ impl Cause {
     fn chain(error: Option<&(dyn std::error::Error + 'static)>) -> Option<Box<Self>> {
         let mut messages: Vec<String> = std::iter::successors(error, |error| error.source())
             .take(Self::LINKS_MAX)
-            .map(|error| one_line(error))
+            .map(one_line)
             .collect();
         messages.dedup();
         messages

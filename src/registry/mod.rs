@@ -19,7 +19,7 @@ mod search;
 mod testing;
 mod tls;
 
-pub use config::{ConnectOptions, InProcess, client, connect, sdk_config};
+pub use config::{ConnectOptions, InProcess, client, connect, connect_all, sdk_config};
 pub use context::{CallContext, Observer, Retry};
 pub use ecr::{
     Deleted, Failure, FailureCode, FetchedImage, FetchedImages, IDS_PER_CALL, ImageDetail, ImageId,
@@ -31,4 +31,4 @@ pub use operation::Operation;
 pub use pace::{Counts, Pace, Turn};
 pub use read::{Reader, Resolved};
 pub use retry::{Attempted, WAIT_MAX};
-pub use search::{InvalidRate, Rate, Search};
+pub use search::{InvalidRate, Rate};

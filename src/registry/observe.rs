@@ -95,7 +95,8 @@ fn listed<'a>(
                 reader.registry.list_repositories(turn, listing.next.token())
             })
             .await
-            .and_then(|page| listing.next.step(page));
+            .and_then(|page| listing.next.step(page))
+            .map_err(|error| error.during(Operation::DescribeRepositories, None));
         Some(match page {
             Ok(items) => {
                 for repository in &items {
@@ -220,7 +221,10 @@ async fn list(reader: &Reader<'_>, repository: &RepositoryName) -> Result<Conten
                 reader.registry.list_images(turn, repository, next.token())
             })
             .await?;
-        for listed in next.step(page)? {
+        let listed = next
+            .step(page)
+            .map_err(|error| error.during(Operation::ListImages, Some(repository)))?;
+        for listed in listed {
             match listed.tag {
                 Some(tag) => tags.push((tag, listed.digest)),
                 None => images.push((listed.digest, Image::default())),
@@ -242,7 +246,10 @@ async fn describe(reader: &Reader<'_>, repository: &RepositoryName) -> Result<Co
                 reader.registry.describe_images(turn, repository, next.token())
             })
             .await?;
-        for detail in next.step(page)? {
+        let details = next
+            .step(page)
+            .map_err(|error| error.during(Operation::DescribeImages, Some(repository)))?;
+        for detail in details {
             images.push((detail.digest, Image::from(&detail)));
             tags.extend(detail.tags.into_iter().map(|tag| (tag, detail.digest)));
         }

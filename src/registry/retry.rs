@@ -41,18 +41,23 @@ where
     F: Future<Output = Result<T, RegistryError>>,
 {
     let mut last: Option<RegistryError> = None;
-    let mut attempts = 0;
+    let (mut throttles, mut failures) = (0, 0);
     loop {
         let turn = match pace.turn(context).await {
             Ok(turn) => turn,
             Err(ended) => return Err(blame(ended, last, pace)),
         };
-        attempts += 1;
+        let attempts = throttles + failures + 1;
         let error = match attempt(turn).await {
             Ok(value) => return Ok(Attempted { value, attempts }),
             Err(error) => error.after_attempts(attempts),
         };
-        if error.kind().tries_max().is_some_and(|max| attempts >= max) {
+        let alike = match error.kind() {
+            Kind::Throttled => &mut throttles,
+            _ => &mut failures,
+        };
+        *alike += 1;
+        if error.kind().tries_max().is_some_and(|max| *alike >= max) {
             return Err(error);
         }
         if error.kind() == Kind::Throttled && is_stuck(pace) {
@@ -60,7 +65,7 @@ where
                 "no call got through for five minutes; see who else uses the account's quota, and try again later",
             ));
         }
-        let wait = wait_before(attempts + 1, &error, context);
+        let wait = wait_after(*alike, &error, context);
         pace.count_retry();
         context.observer().will_retry(&Retry {
             registry,
@@ -80,14 +85,14 @@ fn is_stuck(pace: &Pace) -> bool {
         .is_some_and(|since| since.elapsed() >= STUCK_MAX)
 }
 
-fn wait_before(attempt: u32, error: &RegistryError, context: &CallContext) -> Duration {
-    let longest = if error.kind() == Kind::Throttled {
-        THROTTLED_WAIT_MAX
-    } else {
-        WAIT_MAX
+/// How long to wait after so many failures alike.
+fn wait_after(failures: u32, error: &RegistryError, context: &CallContext) -> Duration {
+    let longest = match error.kind() {
+        Kind::Throttled => THROTTLED_WAIT_MAX,
+        _ => WAIT_MAX,
     };
-    let doublings = attempt.saturating_sub(2).min(16);
-    let wait = context.jitter(FIRST_WAIT.saturating_mul(1 << doublings).min(longest));
+    let doubled = FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let wait = context.jitter(doubled.min(longest));
     error
         .retry_after_wait()
         .map_or(wait, |asked| asked.min(WAIT_MAX).max(wait))

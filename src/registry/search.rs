@@ -71,7 +71,7 @@ impl Rate {
 
 /// The state of a search; pure, times are arguments.
 #[derive(Debug)]
-pub struct Search {
+pub(super) struct Search {
     rate: Rate,
     per_second: f64,
     per_second_max: f64,
@@ -121,8 +121,9 @@ const BACK_OFF: f64 = 0.9;
 /// Fewer calls than this between two throttles say nothing about the quota: it is still much too fast.
 const CALLS_MIN: u32 = 10;
 
-/// However much is throttled, calls do not go slower than this, so that a recovery is noticed.
-const PER_SECOND_MIN: f64 = 0.5;
+/// However much is throttled, calls do not go slower than this: ECR's lowest published quota is 10/s, so that others
+/// take nearly all of it, and waiting longer would not leave more.
+const PER_SECOND_MIN: f64 = 2.0;
 
 /// How long it stays settled the first time; each time twice as long, up to the most.
 const LOOK_PAUSE_MIN: Duration = Duration::from_secs(15);
@@ -130,7 +131,7 @@ const LOOK_PAUSE_MAX: Duration = Duration::from_mins(4);
 
 impl Search {
     /// A search that begins at `rate` and never goes above `per_second_max`.
-    pub fn new(rate: Rate, per_second_max: Option<f64>) -> Self {
+    pub(super) fn new(rate: Rate, per_second_max: Option<f64>) -> Self {
         let per_second_max = match rate {
             Rate::Fixed(per_second) => per_second_max.unwrap_or(per_second).min(per_second),
             Rate::Auto | Rate::Max | Rate::Unlimited => per_second_max.unwrap_or(f64::INFINITY),
@@ -149,12 +150,12 @@ impl Search {
     }
 
     /// The calls per second that are allowed now.
-    pub fn per_second(&self) -> f64 {
+    pub(super) fn per_second(&self) -> f64 {
         self.per_second
     }
 
     /// The time from one call to the next; none if there is no limit.
-    pub fn interval(&self) -> Option<Duration> {
+    pub(super) fn interval(&self) -> Option<Duration> {
         self.per_second
             .is_finite()
             .then(|| Duration::from_secs_f64(1.0 / self.per_second))
@@ -163,7 +164,7 @@ impl Search {
     /// A call was let go; `has_waited` says whether the pace held it up.
     ///
     /// Only then does the rate grow: callers that are slower by themselves would let it grow out of all measure.
-    pub fn on_turn(&mut self, now: Instant, has_waited: bool) {
+    pub(super) fn on_turn(&mut self, now: Instant, has_waited: bool) {
         let elapsed = self
             .last_turn
             .replace(now)
@@ -191,7 +192,7 @@ impl Search {
     }
 
     /// A call got through.
-    pub fn on_success(&mut self, now: Instant) {
+    pub(super) fn on_success(&mut self, now: Instant) {
         while self
             .recent
             .front()
@@ -206,7 +207,7 @@ impl Search {
     }
 
     /// A call that was let go at `sent_at` was throttled.
-    pub fn on_throttle(&mut self, now: Instant, sent_at: Instant) {
+    pub(super) fn on_throttle(&mut self, now: Instant, sent_at: Instant) {
         let between = self.since_empty.replace((now, 0));
         if self.slowed_at.is_some_and(|slowed_at| sent_at <= slowed_at) {
             return;

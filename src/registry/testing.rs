@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{ConnectOptions, InProcess, Registry, connect};
@@ -59,6 +60,7 @@ impl Scripted {
             in_process: Some(InProcess {
                 http_client: self.http_client(),
                 access_key_id: "AKIDEXAMPLE".to_owned(),
+                clock: Arc::new(|| Timestamp::UNIX_EPOCH),
             }),
             ..ConnectOptions::default()
         }

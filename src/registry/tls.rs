@@ -12,7 +12,7 @@ use aws_sdk_ecr::error::{BoxError, ConnectorError};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_http_client::{Builder, Connector, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -55,17 +55,27 @@ pub(super) async fn trusting(ca_bundle: &Path) -> Result<SharedHttpClient, Regis
         .with_trust_store(store)
         .build()
         .map_err(|error| invalid(format!("cannot be used: {error}")))?;
-    let client = Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder();
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+    Ok(client(move |connector| {
         connector
-            .proxy_config(ProxyConfig::from_env())
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
             .tls_context(context.clone())
             .build()
-    });
-    Ok(client)
+    }))
+}
+
+/// A client for endpoints without TLS, such as one on this machine: no certificate of the system need be read.
+pub(super) fn without_tls() -> SharedHttpClient {
+    client(ConnectorBuilder::build_http)
+}
+
+/// A client as the SDK makes it, timeouts and proxies included, up to the kind of its connections.
+fn client(make: impl Fn(ConnectorBuilder) -> Connector + Send + Sync + 'static) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder();
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        make(connector.proxy_config(ProxyConfig::from_env()))
+    })
 }
 
 fn check_certificates(pem: &[u8]) -> Result<(), String> {
@@ -173,20 +183,16 @@ impl tower_service::Service<Uri> for Route {
     }
 
     fn call(&mut self, server: Uri) -> Self::Future {
-        match self.proxies.intercept(&server) {
-            Some(proxy) => {
-                let mut tunnel = Tunnel::new(proxy.uri().clone(), self.direct.clone());
-                if let Some(authorization) = proxy.basic_auth() {
-                    tunnel = tunnel.with_auth(authorization.clone());
-                }
-                let connecting = tunnel.call(server);
-                Box::pin(async move { connecting.await.map_err(Into::into) })
-            }
-            None => {
-                let connecting = self.direct.call(server);
-                Box::pin(async move { connecting.await.map_err(Into::into) })
-            }
+        let Some(proxy) = self.proxies.intercept(&server) else {
+            let connecting = self.direct.call(server);
+            return Box::pin(async move { connecting.await.map_err(Into::into) });
+        };
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.direct.clone());
+        if let Some(authorization) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(authorization.clone());
         }
+        let connecting = tunnel.call(server);
+        Box::pin(async move { connecting.await.map_err(Into::into) })
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Call {
     pub code: Option<String>,
     /// Whether it changed the state.
     pub took_effect: bool,
-    /// Whether it came from a fault's [`Writer`](super::Writer) rather than from a client.
+    /// Whether it came from a fault's [`Writer`](super::fault::Writer) rather than from a client.
     pub is_other_writer: bool,
 }
 

@@ -6,7 +6,7 @@
 //! seed: 7
 //! rules:
 //!   - match: { operation: PutImage, every: 3 }
-//!     action: { throttle: { shape: bare-429, retry_after_seconds: 1 } }
+//!     action: { throttle: { shape: 429-bare, retry_after_seconds: 1 } }
 //!   - match: { operation: PutImage, probability: 0.2 }
 //!     action: drop-after
 //!   - match: { operation: BatchGetImage, nth: 4 }
@@ -92,17 +92,7 @@ pub struct Match {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
     /// The call is throttled, without effect.
-    Throttle {
-        /// How that looks on the wire.
-        #[serde(default)]
-        shape: ThrottleShape,
-        /// The `Retry-After` header, in seconds.
-        #[serde(default)]
-        retry_after_seconds: Option<u64>,
-        /// The `x-amz-retry-after` header, in milliseconds.
-        #[serde(default)]
-        retry_after_ms: Option<u64>,
-    },
+    Throttle(Throttle),
     /// 500 `ServerException`, without effect.
     ServerError,
     /// 503 with no body, without effect.
@@ -117,7 +107,7 @@ pub enum Action {
         #[serde(default)]
         message: String,
     },
-    /// `AccessDeniedException`, without effect.
+    /// `AccessDeniedException`, of STS `AccessDenied`, without effect.
     Deny,
     /// The credentials of this call are expired from now on: `ExpiredTokenException`, without effect.
     ExpireCredentials,
@@ -141,6 +131,18 @@ pub enum Action {
     Writer(Writer),
     /// A quota changes before the call.
     Quota(Quota),
+}
+
+/// A throttle.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Throttle {
+    /// How it looks on the wire.
+    pub shape: ThrottleShape,
+    /// The `Retry-After` header, in seconds.
+    pub retry_after_seconds: Option<u64>,
+    /// The `x-amz-retry-after` header, in milliseconds.
+    pub retry_after_ms: Option<u64>,
 }
 
 /// How a throttle looks on the wire.
@@ -235,13 +237,10 @@ pub(super) struct Verdict {
 #[derive(Debug)]
 pub(super) enum Instead {
     Drop,
+    Deny,
     Error(ErrorAnswer),
     Bare(u16),
-    Throttle {
-        shape: ThrottleShape,
-        retry_after_seconds: Option<u64>,
-        retry_after_ms: Option<u64>,
-    },
+    Throttle(Throttle),
 }
 
 /// What becomes of the answer of a call that took effect.
@@ -342,15 +341,7 @@ impl Match {
 impl Verdict {
     fn add(&mut self, action: Action) {
         match action {
-            Action::Throttle {
-                shape,
-                retry_after_seconds,
-                retry_after_ms,
-            } => self.answer(Instead::Throttle {
-                shape,
-                retry_after_seconds,
-                retry_after_ms,
-            }),
+            Action::Throttle(throttle) => self.answer(Instead::Throttle(throttle)),
             Action::ServerError => self.answer(Instead::Error(ErrorAnswer::new(
                 500,
                 "ServerException",
@@ -362,9 +353,7 @@ impl Verdict {
                 code,
                 message,
             } => self.answer(Instead::Error(ErrorAnswer::new(status, code, message))),
-            Action::Deny => self.answer(Instead::Error(ErrorAnswer::access_denied(
-                "the caller is not authorized to perform this operation with an explicit deny",
-            ))),
+            Action::Deny => self.answer(Instead::Deny),
             Action::ExpireCredentials => self.expires_credentials = true,
             Action::Slow { ms, after_effect } => {
                 let delay = Duration::from_millis(ms);

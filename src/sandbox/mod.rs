@@ -15,10 +15,12 @@ pub mod fault;
 pub mod quota;
 pub mod seed;
 pub mod serve;
+mod service;
 pub mod state;
 pub mod store;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +29,6 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Bytes;
 use jiff::Timestamp;
-use serde_json::Value;
 
 pub use calls::{Call, Tally};
 pub use fault::{FaultPlan, Faults};
@@ -36,12 +37,8 @@ pub use state::{Caller, Limits, State};
 pub use store::StoreError;
 pub use wire::auth::DEFAULT_ACCOUNT;
 
-use calls::CallLog;
-use fault::{Instead, Spoil, Verdict};
-use state::{Answer, ErrorAnswer};
+use service::Service;
 use store::Store;
-use wire::auth::{Identities, Identity, Service};
-use wire::{Body, Incoming, Reply};
 
 /// Where a sandbox takes the time from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -52,7 +49,7 @@ pub const DEFAULT_REGION: &str = "us-east-1";
 /// An embedded ECR. Clones are the same sandbox.
 #[derive(Clone)]
 pub struct Sandbox {
-    inner: Arc<Mutex<Inner>>,
+    service: Arc<Mutex<Service>>,
     clock: Clock,
 }
 
@@ -65,23 +62,6 @@ pub enum Outcome {
     Truncated(Response<Bytes>),
     /// A connection that breaks before any response.
     Dropped,
-}
-
-struct Inner {
-    state: State,
-    quotas: Quotas,
-    faults: Faults,
-    identities: Identities,
-    log: CallLog,
-    latency: Duration,
-    store: Option<Store>,
-}
-
-/// A request that came in and what is known about it before it is carried out.
-struct Received {
-    call: Call,
-    identity: Result<Option<Identity>, ErrorAnswer>,
-    verdict: Verdict,
 }
 
 impl Sandbox {
@@ -109,34 +89,33 @@ impl Sandbox {
     }
 
     fn with_store(state: State, faults: Faults, clock: Clock, store: Option<Store>) -> Self {
-        let inner = Inner {
-            state,
-            quotas: Quotas::default(),
-            faults,
-            identities: Identities::default(),
-            log: CallLog::new(),
-            latency: Duration::ZERO,
-            store,
-        };
         Self {
-            inner: Arc::new(Mutex::new(inner)),
+            service: Arc::new(Mutex::new(Service::new(state, faults, store))),
             clock,
         }
     }
 
     /// Answers one HTTP request, whatever is in it.
+    ///
+    /// What came in is carried out even if nobody waits for the answer any more, as on a server: a client that gave up
+    /// may see its call take effect later. Needs a tokio runtime.
     pub async fn answer(&self, request: Request<Bytes>) -> Outcome {
+        let exchange = tokio::spawn(self.clone().exchange(request));
+        exchange.await.unwrap_or(Outcome::Dropped)
+    }
+
+    async fn exchange(self, request: Request<Bytes>) -> Outcome {
         if control::is_for(&request) {
-            return Outcome::Answered(control::answer(self, &request));
+            return Outcome::Answered(control::answer(&self, &request));
         }
         let incoming = wire::read(&request);
-        let (mut received, latency) = {
-            let mut inner = self.lock();
-            (inner.receive(&incoming, self.now()), inner.latency)
+        let (received, latency) = {
+            let mut service = self.lock();
+            (service.receive(&incoming, self.now()), service.latency)
         };
         pause(latency / 2 + received.verdict.delay_before).await;
         let delay_after = latency / 2 + received.verdict.delay_after;
-        let outcome = self.lock().carry_out(&incoming, &mut received, self.now());
+        let outcome = self.lock().carry_out(&incoming, received, self.now());
         pause(delay_after).await;
         outcome
     }
@@ -148,13 +127,13 @@ impl Sandbox {
 
     /// The calls with a number above `number`, oldest first.
     pub fn calls_after(&self, number: u64) -> Vec<Call> {
-        let inner = self.lock();
-        let calls = inner.log.calls().filter(|call| call.number > number);
+        let service = self.lock();
+        let calls = service.log.calls().filter(|call| call.number > number);
         calls.cloned().collect()
     }
 
     /// How many calls of each operation there were since the beginning.
-    pub fn tallies(&self) -> std::collections::BTreeMap<String, Tally> {
+    pub fn tallies(&self) -> BTreeMap<String, Tally> {
         self.lock().log.tallies().clone()
     }
 
@@ -170,9 +149,9 @@ impl Sandbox {
 
     /// Changes the state past ECR's rules. With a state file, all of it is written anew.
     pub fn edit<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
-        let mut inner = self.lock();
-        let result = change(&mut inner.state);
-        inner.save()?;
+        let mut service = self.lock();
+        let result = change(&mut service.state);
+        service.save()?;
         Ok(result)
     }
 
@@ -214,198 +193,14 @@ impl Sandbox {
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Service> {
+        self.service.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox").finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    fn receive(&mut self, incoming: &Incoming, now: Timestamp) -> Received {
-        let mut call = incoming.to_call(self.log.next_number(), now);
-        let identity = self.identify(incoming, now);
-        if let Ok(Some(identity)) = &identity {
-            call.registry
-                .get_or_insert_with(|| identity.caller.account.clone());
-            call.caller = Some(identity.caller.clone());
-        }
-        let verdict = self.faults.judge(&call);
-        Received {
-            call,
-            identity,
-            verdict,
-        }
-    }
-
-    fn identify(&self, incoming: &Incoming, now: Timestamp) -> Result<Option<Identity>, ErrorAnswer> {
-        let service = match incoming.body {
-            Body::Ecr(_) => Service::Ecr,
-            Body::Sts(_) if wire::sts::is_unsigned(&incoming.operation) => return Ok(None),
-            Body::Sts(_) => Service::Sts,
-        };
-        let credential = incoming.credential.as_ref().map_err(Clone::clone)?;
-        self.identities.authenticate(credential, service, now).map(Some)
-    }
-
-    /// Carries a call out with all its faults, and logs it.
-    fn carry_out(&mut self, incoming: &Incoming, received: &mut Received, now: Timestamp) -> Outcome {
-        for quota in std::mem::take(&mut received.verdict.quotas) {
-            self.quotas.set(quota);
-        }
-        self.let_others_write(received, now);
-        if received.verdict.expires_credentials
-            && let Ok(credential) = &incoming.credential
-        {
-            self.identities.expire(&credential.access_key);
-            received.identity = self.identify(incoming, now);
-        }
-        let request_id = wire::request_id(received.call.number);
-        let revision = self.state.revision();
-        let reply = match (&received.identity, received.verdict.instead.take()) {
-            (_, Some(Instead::Drop)) => None,
-            (Err(error), _) => Some(incoming.to_reply(error, &request_id)),
-            (Ok(_), Some(Instead::Error(error))) => Some(incoming.to_reply(&error, &request_id)),
-            (Ok(_), Some(Instead::Bare(status))) => Some(Reply::bare(status)),
-            (
-                Ok(_),
-                Some(Instead::Throttle {
-                    shape,
-                    retry_after_seconds,
-                    retry_after_ms,
-                }),
-            ) => Some(Reply::throttle(shape, retry_after_seconds, retry_after_ms)),
-            (Ok(identity), None) => Some(self.reply_to(
-                &incoming.operation,
-                &incoming.body,
-                identity.as_ref(),
-                now,
-                &request_id,
-            )),
-        };
-        let spoil = received.verdict.spoil;
-        let answered = reply.as_ref().filter(|_| spoil != Some(Spoil::Drop));
-        let mut call = received.call.clone();
-        call.status = answered.map(|reply| reply.status);
-        call.code = answered.and_then(|reply| reply.code.clone());
-        call.took_effect = self.state.revision() != revision;
-        self.log.add(call);
-        match (reply, spoil) {
-            (None, _) | (_, Some(Spoil::Drop)) => Outcome::Dropped,
-            (Some(reply), Some(Spoil::Truncate)) => Outcome::Truncated(reply.into_response(&request_id, now)),
-            (Some(_), Some(Spoil::Garbage)) => {
-                Outcome::Answered(Reply::garbage().into_response(&request_id, now))
-            }
-            (Some(reply), None) => Outcome::Answered(reply.into_response(&request_id, now)),
-        }
-    }
-
-    fn reply_to(
-        &mut self,
-        operation: &str,
-        body: &Body,
-        identity: Option<&Identity>,
-        now: Timestamp,
-        request_id: &str,
-    ) -> Reply {
-        match (body, identity) {
-            (Body::Ecr(request), Some(identity)) => {
-                if !self.quotas.admit(&identity.caller, operation, now) {
-                    return Reply::of_ecr(&Err(ErrorAnswer::throttling()));
-                }
-                let answer = match request {
-                    Ok(request) => self.handle(operation, request, &identity.caller, now),
-                    Err(error) => Err(error.clone()),
-                };
-                Reply::of_ecr(&answer)
-            }
-            (Body::Sts(form), identity) => {
-                let when = (now, request_id);
-                let state = &self.state;
-                let answer = wire::sts::answer(operation, form, identity, state, &mut self.identities, when);
-                Reply::of_sts(&answer, request_id)
-            }
-            (Body::Ecr(_), None) => Reply::bare(500),
-        }
-    }
-
-    /// Carries out an operation and puts what it changed into the file.
-    fn handle(&mut self, operation: &str, request: &Value, caller: &Caller, now: Timestamp) -> Answer {
-        let revision = self.state.revision();
-        let answer = self.state.handle(operation, request, caller, now);
-        if self.state.revision() != revision
-            && let Some(store) = &mut self.store
-        {
-            store
-                .append(&self.state, operation, request, caller, now)
-                .map_err(|error| ErrorAnswer::new(500, "ServerException", error.to_string()))?;
-        }
-        answer
-    }
-
-    fn let_others_write(&mut self, received: &mut Received, now: Timestamp) {
-        let Ok(Some(identity)) = &received.identity else {
-            return;
-        };
-        let owner = Caller {
-            account: received
-                .call
-                .registry
-                .clone()
-                .unwrap_or_else(|| identity.caller.account.clone()),
-            region: identity.caller.region.clone(),
-        };
-        for writer in std::mem::take(&mut received.verdict.writers) {
-            let named = received.call.repository.as_ref();
-            let Some((operation, request)) = writer.to_request(&self.state, &owner, named, self.faults.rng())
-            else {
-                continue;
-            };
-            let revision = self.state.revision();
-            let answer = self.handle(operation, &request, &owner, now);
-            let mut call = Call {
-                number: self.log.next_number(),
-                operation: operation.to_owned(),
-                caller: Some(owner.clone()),
-                status: Some(answer.as_ref().err().map_or(200, |error| error.status)),
-                code: answer.err().map(|error| error.code.into_owned()),
-                took_effect: self.state.revision() != revision,
-                is_other_writer: true,
-                tags: Vec::new(),
-                digests: Vec::new(),
-                at: now,
-                ..received.call.clone()
-            };
-            call.describe(&request);
-            self.log.add(call);
-        }
-    }
-
-    fn save(&mut self) -> Result<(), StoreError> {
-        match &mut self.store {
-            Some(store) => store.save(&self.state),
-            None => Ok(()),
-        }
-    }
-
-    fn save_if_changed(&mut self) -> Result<(), StoreError> {
-        match &mut self.store {
-            Some(store) if store.has_log() => store.save(&self.state),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Incoming {
-    fn to_reply(&self, error: &ErrorAnswer, request_id: &str) -> Reply {
-        match self.body {
-            Body::Ecr(_) => Reply::of_ecr(&Err(error.clone())),
-            Body::Sts(_) => Reply::of_sts(&Err(error.clone()), request_id),
-        }
     }
 }
 

@@ -328,10 +328,7 @@ impl Call<'_> {
 
     fn repository_arn(&self, name: &RepositoryName) -> String {
         let (account, region) = &self.registry;
-        format!(
-            "arn:{}:ecr:{region}:{account}:repository/{name}",
-            partition(region.as_str())
-        )
+        repository_arn(account, region, name)
     }
 
     fn registry_scope(&self) -> String {
@@ -360,7 +357,14 @@ fn is_operation(operation: &str) -> bool {
     )
 }
 
-pub(crate) fn partition(region: &str) -> &'static str {
+pub(super) fn repository_arn(account: &AccountId, region: &Region, name: &RepositoryName) -> String {
+    format!(
+        "arn:{}:ecr:{region}:{account}:repository/{name}",
+        partition(region.as_str())
+    )
+}
+
+pub(super) fn partition(region: &str) -> &'static str {
     match region {
         region if region.starts_with("cn-") => "aws-cn",
         region if region.starts_with("us-gov-") => "aws-us-gov",

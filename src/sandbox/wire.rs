@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::calls::Call;
-use super::fault::ThrottleShape;
+use super::fault::Throttle;
 use super::state::{Answer, ErrorAnswer};
 use crate::model::AccountId;
-use auth::{Credential, Service};
+use auth::{Api, Credential};
 use sts::Form;
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -51,7 +51,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Incoming {
         let form = Form::read(request.body());
         return Incoming {
             operation: named(form.get("Action").unwrap_or_default()),
-            credential: auth::read(request.headers(), Service::Sts),
+            credential: auth::read(request.headers(), Api::Sts),
             body: Body::Sts(form),
         };
     }
@@ -64,7 +64,7 @@ pub(super) fn read(request: &Request<Bytes>) -> Incoming {
     });
     Incoming {
         operation: named(target.rsplit('.').next().unwrap_or_default()),
-        credential: auth::read(request.headers(), Service::Ecr),
+        credential: auth::read(request.headers(), Api::Ecr),
         body: Body::Ecr(body),
     }
 }
@@ -178,17 +178,15 @@ impl Reply {
         }
     }
 
-    pub(super) fn throttle(
-        shape: ThrottleShape,
-        retry_after_seconds: Option<u64>,
-        retry_after_ms: Option<u64>,
-    ) -> Self {
-        let mut reply = match shape.status_and_code() {
+    pub(super) fn throttle(throttle: Throttle) -> Self {
+        let mut reply = match throttle.shape.status_and_code() {
             (status, None) => Self::bare(status),
             (status, Some(code)) => Self::of_ecr(&Err(ErrorAnswer::new(status, code, "Rate exceeded"))),
         };
-        let seconds = retry_after_seconds.map(|seconds| ("retry-after", seconds));
-        let ms = retry_after_ms.map(|ms| ("x-amz-retry-after", ms));
+        let seconds = throttle
+            .retry_after_seconds
+            .map(|seconds| ("retry-after", seconds));
+        let ms = throttle.retry_after_ms.map(|ms| ("x-amz-retry-after", ms));
         reply.headers.extend(seconds.into_iter().chain(ms));
         reply
     }

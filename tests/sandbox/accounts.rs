@@ -1,5 +1,6 @@
 //! Accounts, regions, roles.
 
+use aws_sdk_ecr::config::ProvideCredentials as _;
 use aws_sdk_ecr::error::ProvideErrorMetadata;
 use ecr_retag::sandbox::state::{RoleRule, State};
 use ecr_retag::sandbox::{Caller, Faults, Outcome, Sandbox, seed};
@@ -249,5 +250,48 @@ async fn faults_reach_sts_when_they_name_it() {
     let (status, _) = sts(&sandbox, "Action=GetCallerIdentity", Some(("x", ""))).await;
     assert_eq!(status, 200);
     let (status, xml) = sts(&sandbox, &assume(ROLE, ""), Some(("x", ""))).await;
-    assert_eq!((status, element(&xml, "Code")), (400, "AccessDeniedException"));
+    assert_eq!((status, element(&xml, "Code")), (403, "AccessDenied"));
+}
+
+/// The credentials that the real SDK gets for a role, and whose they are.
+#[tokio::test]
+async fn the_sdk_assumes_a_role() {
+    use aws_sdk_ecr::config::{BehaviorVersion, Credentials, Region};
+    let sandbox = Sandbox::new(two_accounts(), Faults::none(), std::sync::Arc::new(system_time));
+    let keys = Credentials::new("111111111111", "secret", None, None, "test");
+    let ambient = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(keys)
+        .http_client(sandbox.http_client())
+        .load()
+        .await;
+    let role = aws_config::sts::AssumeRoleProvider::builder(ROLE)
+        .session_name("cut")
+        .configure(&ambient)
+        .build()
+        .await;
+    let config = config("-", "us-east-1")
+        .credentials_provider(role)
+        .http_client(sandbox.http_client());
+    let client = aws_sdk_ecr::Client::from_conf(config.build());
+    for _ in 0..3 {
+        let described = client.describe_repositories().send().await.unwrap();
+        assert_eq!(described.repositories()[0].registry_id(), Some("222222222222"));
+    }
+    assert_eq!(sandbox.tallies()["AssumeRole"].calls, 1);
+    sandbox
+        .edit(|state| state.set_role(ROLE, RoleRule::denied()))
+        .unwrap();
+    let refused = aws_config::sts::AssumeRoleProvider::builder(ROLE)
+        .configure(&ambient)
+        .build()
+        .await;
+    let error = refused.provide_credentials().await.unwrap_err();
+    let shown = format!("{error:?}");
+    assert!(shown.contains("AccessDenied"), "{shown}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "the SDK renews by the real time")]
+fn system_time() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }

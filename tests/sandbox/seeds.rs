@@ -162,6 +162,15 @@ repositories:
 }
 
 #[test]
+fn the_documented_seed_is_one() {
+    let state = planted(&documented(include_str!("../../src/sandbox/seed.rs")));
+    let tags = tags(&state);
+    assert_eq!(tags["stable"], tags["v1.0.4"]);
+    assert_eq!(tags["v1"], tags["latest"]);
+    assert!(tags.contains_key("hotfix-1"));
+}
+
+#[test]
 fn seeds_with_mistakes_are_refused() {
     for bad in [
         "repositories: [{ names: [Shop] }]",

@@ -22,6 +22,15 @@ repositories:
       - { name: two, pushed_at: 2024-01-02T00:00:00Z }
 ";
 
+/// The YAML in the documentation of a module.
+pub(crate) fn documented(source: &str) -> String {
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let yaml = lines.skip_while(|line| *line != " ```yaml").skip(1);
+    yaml.take_while(|line| *line != " ```")
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
 /// A moment in 2026.
 pub(crate) fn now() -> Timestamp {
     "2026-05-01T12:00:00Z".parse().unwrap()

@@ -242,3 +242,77 @@ async fn a_running_sandbox_is_controlled_over_http() {
     let (response, _) = answer(&sandbox, control("DELETE", "/_sandbox/faults", "")).await;
     assert_eq!(response.status(), 200);
 }
+
+/// Requests of the right shape with wrong values in every place.
+#[tokio::test]
+async fn nonsense_is_an_error_of_the_client() {
+    const OPERATIONS: [&str; 10] = [
+        "BatchDeleteImage",
+        "BatchGetImage",
+        "CreateRepository",
+        "DeleteRepository",
+        "DescribeImages",
+        "DescribeRepositories",
+        "ListImages",
+        "PutImage",
+        "PutImageTagMutability",
+        "UpdateImageStorageClass",
+    ];
+    const MEMBERS: [&str; 16] = [
+        "repositoryName",
+        "registryId",
+        "imageTag",
+        "imageDigest",
+        "imageManifest",
+        "imageManifestMediaType",
+        "imageIds",
+        "imageId",
+        "acceptedMediaTypes",
+        "filter",
+        "maxResults",
+        "nextToken",
+        "repositoryNames",
+        "imageTagMutability",
+        "imageTagMutabilityExclusionFilters",
+        "targetStorageClass",
+    ];
+    let mut rng = fastrand::Rng::with_seed(7);
+    let sandbox = sandbox(SMALL);
+    for _ in 0..3_000 {
+        let mut asked = json!({ "repositoryName": "shop/api" });
+        for _ in 0..rng.usize(0..4) {
+            asked[MEMBERS[rng.usize(..MEMBERS.len())]] = nonsense(&mut rng, 0);
+        }
+        let operation = OPERATIONS[rng.usize(..OPERATIONS.len())];
+        let (response, body) = answer(&sandbox, request(operation, &asked.to_string(), &[])).await;
+        let status = response.status().as_u16();
+        assert!(matches!(status, 200 | 400), "{operation} {asked} {status} {body}");
+        assert_eq!(body.get("__type").is_some(), status == 400);
+    }
+}
+
+fn nonsense(rng: &mut fastrand::Rng, depth: u8) -> Value {
+    const TEXTS: [&str; 8] = [
+        "",
+        "é",
+        "shop/api",
+        "stable",
+        "sha256:",
+        "MUTABLE",
+        "\u{0}",
+        "{\"schemaVersion\":2}",
+    ];
+    match rng.u8(..if depth < 3 { 8 } else { 5 }) {
+        0 => Value::Null,
+        1 => json!(rng.bool()),
+        2 => json!(rng.i64(-2..2_000)),
+        3 => json!(rng.f64()),
+        4 => json!(TEXTS[rng.usize(..TEXTS.len())]),
+        5 | 6 => (0..rng.usize(..4)).map(|_| nonsense(rng, depth + 1)).collect(),
+        _ => json!({
+            "imageTag": nonsense(rng, depth + 1),
+            "imageDigest": nonsense(rng, depth + 1),
+            "filter": nonsense(rng, depth + 1),
+        }),
+    }
+}

@@ -141,7 +141,7 @@ async fn max_uses_a_quota_that_nobody_told() {
 
 #[tokio::test(start_paused = true)]
 async fn auto_keeps_a_tenth_under_the_quota_once_found() {
-    for quota in [10.0, 25.0, 100.0] {
+    for quota in [10.0, 25.0, 60.0] {
         let (server, pace) = (Server::new(quota, 1.0), pace(Rate::Auto));
         // It grows by a quarter a second: that long it takes to get there, empty the bucket and close in.
         let found_s = (quota - 9.0_f64) / 0.25 + 50.0;

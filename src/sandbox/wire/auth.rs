@@ -17,9 +17,9 @@ pub const DEFAULT_ACCOUNT: &str = "123456789012";
 /// What keys that the sandbox issues begin with.
 const ISSUED_PREFIX: &str = "ASIASANDBOX";
 
-/// The service that a request is for.
+/// The API that a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Service {
+pub(in super::super) enum Api {
     Ecr,
     Sts,
 }
@@ -59,9 +59,9 @@ pub(in super::super) struct Identities {
 }
 
 /// Reads the credential of a request.
-pub(in super::super) fn read(headers: &HeaderMap, service: Service) -> Result<Credential, ErrorAnswer> {
+pub(in super::super) fn read(headers: &HeaderMap, api: Api) -> Result<Credential, ErrorAnswer> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let authorization = text("authorization").ok_or_else(|| missing_token(service))?;
+    let authorization = text("authorization").ok_or_else(|| missing_token(api))?;
     let parameters = authorization
         .strip_prefix("AWS4-HMAC-SHA256 ")
         .ok_or_else(|| incomplete("Authorization header requires 'AWS4-HMAC-SHA256'"))?;
@@ -81,9 +81,9 @@ pub(in super::super) fn read(headers: &HeaderMap, service: Service) -> Result<Cr
             "Credential must have the form KEY/DATE/REGION/SERVICE/aws4_request",
         ));
     };
-    let name = service.signing_name();
+    let name = api.signing_name();
     if *scoped_service != name {
-        return Err(service.error(
+        return Err(api.error(
             "SignatureDoesNotMatch",
             "InvalidSignatureException",
             &format!("Credential should be scoped to correct service: '{name}'. "),
@@ -92,7 +92,7 @@ pub(in super::super) fn read(headers: &HeaderMap, service: Service) -> Result<Cr
     let is_signature = signature.len() == 64 && signature.bytes().all(|b| b.is_ascii_hexdigit());
     let is_dated = text("x-amz-date").is_some_and(|time| !date.is_empty() && time.starts_with(*date));
     if !is_signature || !is_dated {
-        return Err(service.error(
+        return Err(api.error(
             "SignatureDoesNotMatch",
             "InvalidSignatureException",
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
@@ -109,7 +109,7 @@ pub(in super::super) fn read(headers: &HeaderMap, service: Service) -> Result<Cr
     })
 }
 
-impl Service {
+impl Api {
     fn signing_name(self) -> &'static str {
         match self {
             Self::Ecr => "ecr",
@@ -134,7 +134,7 @@ impl Identities {
     pub(in super::super) fn authenticate(
         &self,
         credential: &Credential,
-        service: Service,
+        api: Api,
         now: Timestamp,
     ) -> Result<Identity, ErrorAnswer> {
         let key = credential.access_key.as_str();
@@ -142,7 +142,7 @@ impl Identities {
         let is_expired =
             self.expired.contains(key) || session.is_some_and(|session| session.expires_at <= now);
         if is_expired {
-            return Err(service.error(
+            return Err(api.error(
                 "ExpiredToken",
                 "ExpiredTokenException",
                 "The security token included in the request is expired",
@@ -150,7 +150,7 @@ impl Identities {
         }
         let has_token = session.is_some_and(|session| credential.token.as_ref() == Some(&session.token));
         if key.starts_with(ISSUED_PREFIX) && !has_token {
-            return Err(service.error(
+            return Err(api.error(
                 "InvalidClientTokenId",
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.",
@@ -160,7 +160,7 @@ impl Identities {
             Some(session) => Some(session.account.clone()),
             None => account_of_key(key).or_else(|| DEFAULT_ACCOUNT.parse().ok()),
         };
-        let account = account.ok_or_else(|| missing_token(service))?;
+        let account = account.ok_or_else(|| missing_token(api))?;
         let partition = partition(credential.region.as_str());
         let arn = match session {
             Some(session) => format!(
@@ -201,8 +201,8 @@ fn account_of_key(key: &str) -> Option<AccountId> {
     named.get(..12)?.parse().ok()
 }
 
-fn missing_token(service: Service) -> ErrorAnswer {
-    service.error(
+fn missing_token(api: Api) -> ErrorAnswer {
+    api.error(
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
         "Request is missing Authentication Token",
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn scopes_are_checked() {
-        let code = |headers: &HeaderMap| read(headers, Service::Ecr).unwrap_err().code.into_owned();
+        let code = |headers: &HeaderMap| read(headers, Api::Ecr).unwrap_err().code.into_owned();
         assert_eq!(code(&headers(&[])), "MissingAuthenticationTokenException");
         assert_eq!(
             code(&headers(&[("authorization", "Basic x")])),
@@ -255,7 +255,7 @@ mod tests {
         ] {
             assert_eq!(code(&signed(scope)), expected, "{scope}");
         }
-        let credential = read(&signed("k/20260102/eu-west-1/ecr/aws4_request"), Service::Ecr).unwrap();
+        let credential = read(&signed("k/20260102/eu-west-1/ecr/aws4_request"), Api::Ecr).unwrap();
         assert_eq!(credential.region.as_str(), "eu-west-1");
     }
 
