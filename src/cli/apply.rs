@@ -111,16 +111,16 @@ async fn apply(session: &Session, args: &ApplyArgs, interrupt: &Interrupt) -> Re
     {
         let text = input::read_text(path)?;
         if input::is_changeset(&text) {
-            return apply_saved(session, args, interrupt, &context, path, &text).await;
+            return Box::pin(apply_saved(session, args, interrupt, &context, path, &text)).await;
         }
         let plan = crate::plan::PlanInput {
             path: path.clone(),
             text,
         };
-        return apply_plans(session, args, interrupt, &context, vec![plan]).await;
+        return Box::pin(apply_plans(session, args, interrupt, &context, vec![plan])).await;
     }
     let plans = input::read_plans(&args.plan.plans)?;
-    apply_plans(session, args, interrupt, &context, plans).await
+    Box::pin(apply_plans(session, args, interrupt, &context, plans)).await
 }
 
 /// Carries out a saved changeset: no choice is left, so nothing is asked.

@@ -8,6 +8,7 @@ use crate::changeset::InvalidScope;
 use crate::changeset::file::InvalidChangeset;
 use crate::registry::RegistryError;
 use crate::sandbox::StoreError;
+use crate::sandbox::command::CommandError;
 
 /// What ends a command early.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum CliError {
     /// The sandbox's state file.
     #[error(transparent)]
     Sandbox(#[from] StoreError),
+    /// The sandbox as a server, or its seeds.
+    #[error(transparent)]
+    SandboxCommand(#[from] CommandError),
     /// A saved changeset that cannot be used.
     #[error("`{path}`: {source}")]
     Changeset {
@@ -111,6 +115,7 @@ impl CliError {
             | Self::EmptyDirectory(_)
             | Self::Registry(_)
             | Self::Sandbox(_)
+            | Self::SandboxCommand(_)
             | Self::Changeset { .. }
             | Self::Other { .. } => Exit::Error,
         }
@@ -129,6 +134,7 @@ impl CliError {
             Self::Read { .. }
             | Self::Write { .. }
             | Self::Sandbox(_)
+            | Self::SandboxCommand(_)
             | Self::Changeset { .. }
             | Self::Interrupted(_) => None,
         }

@@ -210,7 +210,7 @@ impl EventLines {
                 Ending::Stopped => EndingName::Stopped,
                 Ending::Hopeless(_) => EndingName::Hopeless,
                 Ending::OutOfTime => EndingName::OutOfTime,
-                Ending::Interrupted { .. } => EndingName::Interrupted,
+                Ending::Interrupted => EndingName::Interrupted,
             },
             elapsed_s: milliseconds(outcome.elapsed),
             calls: outcome
