@@ -244,7 +244,8 @@ async fn ambient_config(
     if options.no_sign_request {
         loader = loader.no_credentials();
     }
-    Ok(loader.load().await)
+    // The SDK's future is so large that it would be felt wherever this one is kept.
+    Ok(Box::pin(loader.load()).await)
 }
 
 /// A client for what the SDK's own does not do; none where that one will do.
@@ -332,7 +333,7 @@ async fn assume_role(role: &plan::AssumeRole, config: SdkConfig) -> SdkConfig {
     if let Some(duration_s) = role.duration_s {
         provider = provider.session_length(Duration::from_secs(duration_s.into()));
     }
-    let provider = SharedCredentialsProvider::new(provider.build().await);
+    let provider = SharedCredentialsProvider::new(Box::pin(provider.build()).await);
     config.into_builder().credentials_provider(provider).build()
 }
 
