@@ -9,6 +9,12 @@ use super::report::{Report, did_you_mean, listed, quoted};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::yaml::{Node, Value};
 
+/// The most items of a list: a plan file with more is better split, and a longer list of tags is a mapping file.
+const ITEMS_MAX: usize = 10_000;
+
+/// The most entries of a mapping whose keys the user makes up.
+pub(super) const ENTRIES_MAX: usize = 100_000;
+
 /// What reading a file needs to hand: which source it is, and where problems go.
 pub(super) struct Reader<'a> {
     pub(super) source: u32,
@@ -85,6 +91,19 @@ impl Reader<'_> {
         };
         let span = self.span(node);
         self.report.push(problem.at(span, ""));
+    }
+
+    /// Whether there are no more items than allowed; else it is reported, and none of them is looked at.
+    fn is_short(&mut self, node: &Node, key: &str, (count, max): (usize, usize)) -> bool {
+        if count > max {
+            let problem = Diagnostic::error(
+                Code::TooMany,
+                format!("{} has {count} entries, {max} are allowed", quoted(key)),
+            );
+            let span = self.span(node);
+            self.report.push(problem.at(span, ""));
+        }
+        count <= max
     }
 
     /// Whether what looks like no value is a tag of YAML, such as in `- !shop/legacy-*`.
@@ -183,6 +202,10 @@ impl<'n> Fields<'n> {
     /// Reports the keys that nobody took.
     pub(super) fn finish(self, reader: &mut Reader<'_>) -> Origin {
         for (key, (span, _)) in self.entries {
+            if reader.report.is_full() {
+                reader.report.leave_out();
+                continue;
+            }
             let all = format!("it takes {}", listed(self.known.iter().copied()));
             reader.report.push(
                 Diagnostic::error(
@@ -310,6 +333,9 @@ impl<T: FromNode> FromNode for Many<T> {
                     .help("name at least one, or take the key away"),
             );
         }
+        if !reader.is_short(node, key, (items.len(), ITEMS_MAX)) {
+            return None;
+        }
         let read = items.iter().filter_map(|item| T::from_node(item, key, reader));
         Some(Self(read.collect()))
     }
@@ -321,6 +347,9 @@ impl<T: FromNode> FromNode for Entries<T> {
             reader.wrong_type(node, key, "a mapping");
             return None;
         };
+        if !reader.is_short(node, key, (pairs.len(), ENTRIES_MAX)) {
+            return None;
+        }
         let mut places: BTreeMap<&str, Span> = BTreeMap::new();
         let mut entries = Vec::with_capacity(pairs.len());
         for (key_node, value) in pairs {

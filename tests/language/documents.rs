@@ -42,10 +42,17 @@ fn assert_current(path: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if env::var_os("UPDATE_EXPECT").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        fs::File::create(&path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == text, "{} is stale; UPDATE_EXPECT=1 writes it anew", path.display());
+    assert!(
+        found == text,
+        "{} is stale; UPDATE_EXPECT=1 writes it anew",
+        path.display()
+    );
 }
 
 #[test]
@@ -81,7 +88,9 @@ fn expected_messages() -> Vec<(String, String)> {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "expected") {
             for line in fs::read_to_string(path).unwrap().lines() {
-                let code = line.split_once("[plan/").and_then(|(_, rest)| rest.split_once("]: "));
+                let code = line
+                    .split_once("[plan/")
+                    .and_then(|(_, rest)| rest.split_once("]: "));
                 messages.extend(code.map(|(code, message)| (format!("plan/{code}"), message.to_owned())));
             }
         }
@@ -98,9 +107,16 @@ fn every_code_about_a_file_has_a_bad_plan() {
         .map(|code| code.as_str())
         .filter(|code| messages.iter().all(|(seen, _)| seen != code))
         .collect();
-    assert!(lacking.is_empty(), "without a plan under tests/plans/bad: {lacking:?}");
+    assert!(
+        lacking.is_empty(),
+        "without a plan under tests/plans/bad: {lacking:?}"
+    );
     for code in OF_PLANNING {
-        assert!(messages.iter().all(|(seen, _)| seen != code.as_str()), "{}", code.as_str());
+        assert!(
+            messages.iter().all(|(seen, _)| seen != code.as_str()),
+            "{}",
+            code.as_str()
+        );
     }
 }
 
@@ -128,11 +144,21 @@ fn the_keys_that_are_read_are_the_keys_of_the_schema() {
         ("Registry", "version: 1\nregistries: { a: { zzzzzzzz: 1 } }\n"),
         ("Variable", "version: 1\nvars: { a: { zzzzzzzz: 1 } }\n"),
         ("Policy", "version: 1\npolicy: { zzzzzzzz: 1 }\n"),
-        ("Rule", "version: 1\nrules: [{ name: a, repositories: ab, from: a, to: b, zzzzzzzz: 1 }]\n"),
-        ("Selector", "version: 1\nrules: [{ name: a, repositories: ab, from: { tag: a, zzzzzzzz: 1 }, to: b }]\n"),
+        (
+            "Rule",
+            "version: 1\nrules: [{ name: a, repositories: ab, from: a, to: b, zzzzzzzz: 1 }]\n",
+        ),
+        (
+            "Selector",
+            "version: 1\nrules: [{ name: a, repositories: ab, from: { tag: a, zzzzzzzz: 1 }, to: b }]\n",
+        ),
     ] {
         let loaded = load(&[text]);
-        let unknown = loaded.diagnostics.iter().find(|found| found.code == Code::UnknownKey).unwrap();
+        let unknown = loaded
+            .diagnostics
+            .iter()
+            .find(|found| found.code == Code::UnknownKey)
+            .unwrap();
         let help = unknown.help.as_deref().unwrap();
         let mut read: Vec<&str> = help.split('`').skip(1).step_by(2).collect();
         let mut known: Vec<&str> = of(name).keys().map(String::as_str).collect();
@@ -140,7 +166,10 @@ fn the_keys_that_are_read_are_the_keys_of_the_schema() {
         known.sort_unstable();
         assert_eq!(read, known, "{name}");
         for (key, property) in of(name) {
-            assert!(property["description"].is_string(), "{name}.{key} has no description");
+            assert!(
+                property["description"].is_string(),
+                "{name}.{key} has no description"
+            );
         }
     }
 }
@@ -151,11 +180,21 @@ fn the_schema_takes_no_unknown_key_and_no_null() {
         if schema["type"] == "object" && schema.get("properties").is_some() {
             assert_eq!(schema["additionalProperties"], false, "{path}");
         }
-        let nulls = [schema["type"] == "null", schema["type"].as_array().is_some_and(|types| types.contains(&"null".into()))];
+        let nulls = [
+            schema["type"] == "null",
+            schema["type"]
+                .as_array()
+                .is_some_and(|types| types.contains(&"null".into())),
+        ];
         assert_eq!(nulls, [false, false], "{path}");
         match schema {
-            Value::Object(entries) => entries.iter().for_each(|(key, value)| walk(value, &format!("{path}/{key}"))),
-            Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| walk(item, &format!("{path}/{at}"))),
+            Value::Object(entries) => entries
+                .iter()
+                .for_each(|(key, value)| walk(value, &format!("{path}/{key}"))),
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .for_each(|(at, item)| walk(item, &format!("{path}/{at}"))),
             _ => {}
         }
     }

@@ -22,21 +22,46 @@ fn policies_are_united_the_strictest_way() {
         &version_1("policy: { protect: 'lts-*', on_protected: skip, max_moves: 3 }\n"),
         &version_1(RULE),
     ]);
-    let protected: Vec<&str> = plan.policy.protect.iter().map(|glob| glob.text.as_str()).collect();
+    let protected: Vec<&str> = plan
+        .policy
+        .protect
+        .iter()
+        .map(|glob| glob.text.as_str())
+        .collect();
     assert_eq!(protected, ["prod", "lts-*"]);
     assert_eq!(plan.policy.on_protected, OnProtected::Skip);
     let limits = plan.policy.limits;
-    assert_eq!((limits.creates, limits.moves, limits.removes), (Some(7), Some(3), None));
-    let sources: BTreeMap<&str, u32> = plan.policy.limit_spans.iter().map(|(key, span)| (*key, span.source)).collect();
+    assert_eq!(
+        (limits.creates, limits.moves, limits.removes),
+        (Some(7), Some(3), None)
+    );
+    let sources: BTreeMap<&str, u32> = plan
+        .policy
+        .limit_spans
+        .iter()
+        .map(|(key, span)| (*key, span.source))
+        .collect();
     assert_eq!(sources, BTreeMap::from([("max_creates", 0), ("max_moves", 1)]));
 }
 
 #[test]
 fn fail_wins_over_skip_and_is_what_protect_means_by_itself() {
     for (first, second, expected) in [
-        ("{ protect: a, on_protected: skip }", "{ protect: b, on_protected: fail }", OnProtected::Fail),
-        ("{ protect: a, on_protected: skip }", "{ protect: b }", OnProtected::Fail),
-        ("{ protect: a, on_protected: skip }", "{ max_moves: 1 }", OnProtected::Skip),
+        (
+            "{ protect: a, on_protected: skip }",
+            "{ protect: b, on_protected: fail }",
+            OnProtected::Fail,
+        ),
+        (
+            "{ protect: a, on_protected: skip }",
+            "{ protect: b }",
+            OnProtected::Fail,
+        ),
+        (
+            "{ protect: a, on_protected: skip }",
+            "{ max_moves: 1 }",
+            OnProtected::Skip,
+        ),
         ("{ protect: a }", "{ max_moves: 1 }", OnProtected::Fail),
     ] {
         let (first, second) = (format!("policy: {first}\n{RULE}"), format!("policy: {second}\n"));
@@ -53,8 +78,13 @@ fn a_variable_takes_the_value_that_stands_nearest_to_the_user() {
     );
     let variables = VariableInputs {
         flags: vec![("a".into(), "first".into()), ("a".into(), "flag".into())],
-        files: vec![("1.env".into(), "a=1\nb=1\n".into()), ("2.yaml".into(), "b: 2.10\n".into())],
-        environment: ["a", "b", "c", "undeclared"].map(|name| (format!("ECR_RETAG_VAR_{name}"), "environment".into())).into(),
+        files: vec![
+            ("1.env".into(), "a=1\nb=1\n".into()),
+            ("2.yaml".into(), "b: 2.10\n".into()),
+        ],
+        environment: ["a", "b", "c", "undeclared"]
+            .map(|name| (format!("ECR_RETAG_VAR_{name}"), "environment".into()))
+            .into(),
     };
     let input = PlanInput {
         path: "plan.yaml".into(),
@@ -68,10 +98,7 @@ fn a_variable_takes_the_value_that_stands_nearest_to_the_user() {
 
 #[test]
 fn a_file_that_cannot_be_read_makes_no_other_file_wrong() {
-    let loaded = load(&[
-        &version_1("vars: { v: 1 }\n"),
-        "version: 1\nrules: [",
-    ]);
+    let loaded = load(&[&version_1("vars: { v: 1 }\n"), "version: 1\nrules: ["]);
     let codes: Vec<Code> = loaded.diagnostics.iter().map(|found| found.code).collect();
     assert_eq!(codes, [Code::InvalidYaml]);
 }
@@ -99,9 +126,14 @@ fn without_places(plan: &Plan) -> String {
     let text = format!("{plan:#?}");
     let is_place = |line: &str| {
         let line = line.trim();
-        ["source:", "start:", "end:", "digest:"].iter().any(|key| line.starts_with(key))
+        ["source:", "start:", "end:", "digest:"]
+            .iter()
+            .any(|key| line.starts_with(key))
     };
-    text.lines().filter(|line| !is_place(line)).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !is_place(line))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 proptest! {

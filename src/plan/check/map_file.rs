@@ -8,12 +8,9 @@ use super::Check;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::plan::RepositorySet;
 use crate::plan::map::{Row, TagMap};
-use crate::plan::reader::Text;
+use crate::plan::reader::{ENTRIES_MAX, Text};
 use crate::plan::report::quoted;
 use crate::yaml;
-
-/// The most rows of a mapping file.
-const ROWS_MAX: usize = 1_000_000;
 
 /// The columns that a mapping file may have.
 const COLUMNS: [&[&str]; 2] = [&["from", "to"], &["repository", "from", "to"]];
@@ -94,9 +91,11 @@ impl Check<'_> {
                 continue;
             };
             let span = lines.span(&record);
-            if number >= ROWS_MAX {
-                let problem =
-                    Diagnostic::error(Code::BadRow, format!("the mapping has more than {ROWS_MAX} rows"));
+            if number >= ENTRIES_MAX {
+                let problem = Diagnostic::error(
+                    Code::BadRow,
+                    format!("the mapping has more than {ENTRIES_MAX} rows"),
+                );
                 self.report.push(problem.at(span, ""));
                 return false;
             }
