@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::{env, fs};
 
-use ecr_retag::inventory::{Image, Inventory};
+use ecr_retag::inventory::Inventory;
 use ecr_retag::model::Digest;
 use ecr_retag::plan::rank::{self, Rank};
 use ecr_retag::plan::{Candidate, Pick};
@@ -46,7 +46,7 @@ fn inventory(history: &[Event]) -> Inventory {
     for (tag, commit, date) in history {
         let digest = Digest::of(commit.as_bytes());
         inventory.tags.insert(tag.parse().unwrap(), digest);
-        let image = inventory.images.entry(digest).or_insert_with(Image::default);
+        let image = inventory.images.entry(digest).or_default();
         image.pushed_at = image.pushed_at.max(Some(*date));
     }
     inventory
