@@ -1,9 +1,8 @@
 //! From a YAML tree to the structs of the plan file, reporting everything that does not fit.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 
 use super::report::{Report, did_you_mean, listed, quoted};
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -201,7 +200,13 @@ impl<'n> Fields<'n> {
 
     /// Reports the keys that nobody took.
     pub(super) fn finish(self, reader: &mut Reader<'_>) -> Origin {
-        for (key, (span, _)) in self.entries {
+        let mut unknown: Vec<(Span, &str)> = self
+            .entries
+            .into_iter()
+            .map(|(key, (span, _))| (span, key))
+            .collect();
+        unknown.sort_unstable();
+        for (span, key) in unknown {
             if reader.report.is_full() {
                 reader.report.leave_out();
                 continue;
@@ -366,77 +371,5 @@ impl<T: FromNode> FromNode for Entries<T> {
             entries.push((Text { text, span }, value));
         }
         Some(Self(entries))
-    }
-}
-
-impl JsonSchema for Text {
-    fn schema_name() -> Cow<'static, str> {
-        "Text".into()
-    }
-
-    /// Editors read `1.10` as a number and `no` as a boolean; the program takes both as they are written.
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "Text, taken as it is written: 1.10, 007 and no need no quotes.",
-            "type": ["string", "number", "boolean"],
-        })
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Spanned<T> {
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
-
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Many<T> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("ListOf{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "array", "minItems": 1, "items": generator.subschema_for::<T>() })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("OneOrMany{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<T>();
-        let many = generator.subschema_for::<Many<T>>();
-        json_schema!({ "anyOf": [one, many] })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Entries<T> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("MappingOf{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<T>() })
-    }
-
-    fn inline_schema() -> bool {
-        true
     }
 }

@@ -76,7 +76,10 @@ impl Check<'_> {
             source,
             offset: text.len() - body.len(),
         };
-        let is_tsv = body.lines().next().is_some_and(|line| line.contains('\t'));
+        let is_tsv = body
+            .lines()
+            .find(|line| is_row(line))
+            .is_some_and(|line| line.contains('\t'));
         let mut reader = ReaderBuilder::new()
             .delimiter(if is_tsv { b'\t' } else { b',' })
             .comment(Some(b'#'))
@@ -174,6 +177,11 @@ fn columns_of(record: &StringRecord) -> &'static [&'static str] {
     }
 }
 
+/// Whether a line is more than a blank or a comment.
+fn is_row(line: &str) -> bool {
+    !line.trim().is_empty() && !line.starts_with('#')
+}
+
 /// Where rows stand in their file.
 struct Lines<'t> {
     text: &'t str,
@@ -190,13 +198,11 @@ impl Lines<'_> {
         let rest = self.text.get(start..).unwrap_or_default();
         let mut len = 0;
         for line in rest.split_inclusive('\n') {
-            let content = line.trim();
-            if content.is_empty() || content.starts_with('#') {
-                start += line.len();
-                continue;
+            if is_row(line) {
+                len = line.trim_end().len();
+                break;
             }
-            len = line.trim_end().len();
-            break;
+            start += line.len();
         }
         let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Span {

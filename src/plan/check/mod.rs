@@ -82,7 +82,7 @@ pub(super) fn plan(
     let rules = check.rules(files);
     let has_no_rules =
         |read: &ReadFile| read.file.rules.is_none() && !read.file.origin.broken.contains(&"rules");
-    if is_whole && files.iter().all(has_no_rules) {
+    if is_whole && !check.report.has_errors() && files.iter().all(has_no_rules) {
         check.report_no_rules(files);
     }
     if is_whole && !check.report.has_errors() {
