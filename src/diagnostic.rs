@@ -139,6 +139,8 @@ pub struct Source {
     pub path: String,
     /// The whole text.
     pub text: String,
+    /// The byte each line begins at: a file may have ten thousand mistakes, and each asks for its lines.
+    line_starts: Vec<usize>,
 }
 
 /// A position as editors count: lines and columns from 1, columns in characters.
@@ -155,9 +157,14 @@ pub struct Position {
 impl Sources {
     /// Adds a text and gives the index that its spans carry.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> u32 {
+        let text = text.into();
+        let line_starts = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
         self.0.push(Source {
             path: path.into(),
-            text: text.into(),
+            text,
+            line_starts,
         });
         u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX)
     }
@@ -184,18 +191,30 @@ impl Sources {
 }
 
 impl Source {
-    fn position(&self, byte: usize) -> Position {
-        let byte = (0..=byte.min(self.text.len()))
-            .rev()
-            .find(|&at| self.text.is_char_boundary(at))
-            .unwrap_or_default();
-        let before = self.text.get(..byte).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+    /// Where a byte stands; one inside a character counts as the first of it.
+    pub fn position(&self, byte: usize) -> Position {
+        let byte = self.text.floor_char_boundary(byte);
+        let line = self.line_starts.partition_point(|start| *start <= byte);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or_default();
+        let before = self.text.get(start..byte).unwrap_or_default();
         Position {
-            line: before.matches('\n').count() + 1,
-            column,
+            line,
+            column: before.chars().count() + 1,
             byte,
         }
+    }
+
+    /// The bytes of a line, counted from 1, without its end; empty past the last.
+    pub fn line(&self, line: usize) -> Range<usize> {
+        let start = line
+            .checked_sub(1)
+            .and_then(|index| self.line_starts.get(index))
+            .copied()
+            .unwrap_or(self.text.len());
+        let end = self
+            .line_starts
+            .get(line)
+            .map_or(self.text.len(), |next| next - 1);
+        start..end
     }
 }

@@ -268,7 +268,7 @@ impl Digest {
 
     /// The first twelve hex digits, as in `${short_digest}`.
     pub fn short(&self) -> String {
-        self.0.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        self.to_string().chars().skip("sha256:".len()).take(12).collect()
     }
 }
 

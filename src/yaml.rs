@@ -313,7 +313,7 @@ mod tests {
         ];
         let yaml = format!("[{}]", written.join(", "));
         assert_eq!(texts(&parse(&yaml).unwrap()), written);
-        let yaml: String = written.iter().map(|w| format!("{w}: {w}\n")).collect();
+        let yaml = written.map(|w| format!("{w}: {w}\n")).concat();
         let expected: Vec<&str> = written.iter().flat_map(|w| [*w, *w]).collect();
         assert_eq!(texts(&parse(&yaml).unwrap()), expected);
     }
@@ -384,7 +384,8 @@ mod tests {
             ("f", "g"),
             ("g", "h"),
         ] {
-            laughs += &format!("{to}: &{to} [{}]\n", vec![format!("*{from}"); 9].join(","));
+            let nine = vec![format!("*{from}"); 9].join(",");
+            laughs = [laughs, format!("{to}: &{to} [{nine}]\n")].concat();
         }
         assert!(parse(&laughs).is_err());
         assert!(parse(&"[".repeat(100_000)).is_err());

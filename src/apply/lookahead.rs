@@ -1,0 +1,142 @@
+//! Reads in batches what is needed one by one.
+//!
+//! ECR takes 100 ids a call, and changes come one at a time. Whoever needs a key that was not read, or not lately
+//! enough, reads it together with those that will be needed next; everybody else waits for that read or finds it
+//! done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Keys that will be needed, in this order, and the values that were read.
+pub(super) struct Lookahead<K, V> {
+    state: Mutex<State<K, V>>,
+    loaded: Notify,
+}
+
+struct State<K, V> {
+    /// Keys that are still needed, by their place in line.
+    upcoming: BTreeMap<usize, K>,
+    places: BTreeMap<K, usize>,
+    values: BTreeMap<K, (Instant, V)>,
+    loading: BTreeSet<K>,
+}
+
+impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
+    /// Nothing read yet; `upcoming` in the order in which the keys will be needed.
+    pub(super) fn new(upcoming: impl IntoIterator<Item = K>) -> Self {
+        let upcoming: BTreeMap<usize, K> = upcoming.into_iter().enumerate().collect();
+        let places = upcoming
+            .iter()
+            .map(|(place, key)| (key.clone(), *place))
+            .collect();
+        let state = State {
+            upcoming,
+            places,
+            values: BTreeMap::new(),
+            loading: BTreeSet::new(),
+        };
+        Self {
+            state: Mutex::new(state),
+            loaded: Notify::new(),
+        }
+    }
+
+    /// The value of a key, read not longer ago than `age_max`, and when the call that read it was sent.
+    ///
+    /// `load` reads at most `batch` keys; of a key that it does not answer, `absent` is the value.
+    pub(super) async fn get<E>(
+        &self,
+        key: &K,
+        age_max: Duration,
+        batch: usize,
+        absent: V,
+        load: impl AsyncFnOnce(Vec<K>) -> Result<BTreeMap<K, V>, E>,
+    ) -> Result<V, E> {
+        let keys = loop {
+            let loaded = self.loaded.notified();
+            tokio::pin!(loaded);
+            loaded.as_mut().enable();
+            {
+                let mut state = self.state();
+                if let Some((at, value)) = state.values.get(key)
+                    && at.elapsed() < age_max
+                {
+                    return Ok(value.clone());
+                }
+                if !state.loading.contains(key) {
+                    break state.next_batch(key, age_max, batch);
+                }
+            }
+            loaded.await;
+        };
+        let asked = Asked {
+            lookahead: self,
+            keys: &keys,
+        };
+        let sent_at = Instant::now();
+        let mut values = load(keys.clone()).await?;
+        let value = values.get(key).cloned().unwrap_or_else(|| absent.clone());
+        {
+            let mut state = self.state();
+            for key in &keys {
+                let value = values.remove(key).unwrap_or_else(|| absent.clone());
+                state.values.insert(key.clone(), (sent_at, value));
+            }
+        }
+        drop(asked);
+        Ok(value)
+    }
+
+    /// Forgets what was read, because it may have changed.
+    pub(super) fn forget(&self, key: &K) {
+        self.state().values.remove(key);
+    }
+
+    /// Forgets the key: it is not needed any more.
+    pub(super) fn finish(&self, key: &K) {
+        let mut state = self.state();
+        state.values.remove(key);
+        if let Some(place) = state.places.remove(key) {
+            state.upcoming.remove(&place);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<K, V>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Ord + Clone, V> State<K, V> {
+    fn next_batch(&mut self, key: &K, age_max: Duration, batch: usize) -> Vec<K> {
+        let is_fresh = |at: &Instant| at.elapsed() < age_max;
+        let mut keys = vec![key.clone()];
+        let next = self.upcoming.values().filter(|next| {
+            let is_read = self.values.get(*next).is_some_and(|(at, _)| is_fresh(at));
+            *next != key && !is_read && !self.loading.contains(*next)
+        });
+        keys.extend(next.take(batch.saturating_sub(1)).cloned());
+        self.loading.extend(keys.iter().cloned());
+        keys
+    }
+}
+
+/// Ends a read, also one that failed or was given up, so that nobody waits for it for ever.
+struct Asked<'a, K: Ord + Clone, V: Clone> {
+    lookahead: &'a Lookahead<K, V>,
+    keys: &'a [K],
+}
+
+impl<K: Ord + Clone, V: Clone> Drop for Asked<'_, K, V> {
+    fn drop(&mut self) {
+        let mut state = self.lookahead.state();
+        for key in self.keys {
+            state.loading.remove(key);
+        }
+        drop(state);
+        self.lookahead.loaded.notify_waiters();
+    }
+}

@@ -1,0 +1,651 @@
+//! From the rules and what one repository holds to the changes that make the one fit the other.
+//!
+//! Total and deterministic: every tag a rule wants ends as a change, as unchanged, as skipped with a reason, or as
+//! a diagnostic; nothing here depends on the order of rules, repositories or pages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::guard;
+use super::order;
+use super::pick;
+use super::reason::Reason;
+use super::scope::Scope;
+use super::wish::{self, Removal, Request, Wish, Wishes};
+use super::{Action, Change, SkipReason, Skipped, Unchanged};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::inventory::Inventory;
+use crate::model::{Address, Digest, RegistryKey, Tag};
+use crate::plan::{Backup, Expected, OnExisting, OnProtected, Plan, Rule};
+
+/// What one repository is planned from.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// The checked plan.
+    pub plan: &'a Plan,
+    /// The registry that the repository is in.
+    pub registry: &'a RegistryKey,
+    /// What the repository holds.
+    pub inventory: &'a Inventory,
+    /// The moment that spans such as `30d` count from.
+    pub now: Timestamp,
+    /// The addresses the run is about.
+    pub scope: &'a Scope,
+}
+
+/// What is to be done in one repository.
+#[derive(Debug, Clone, Default)]
+pub struct RepositoryPlan {
+    /// The changes, sorted by tag.
+    pub changes: Vec<Change>,
+    /// Targets that are right already, sorted by tag.
+    pub unchanged: Vec<Unchanged>,
+    /// Changes that are not made, sorted by tag.
+    pub skipped: Vec<Skipped>,
+    /// What there is to say, in no particular order.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The names of rules that select nothing here.
+    pub unmatched: Vec<String>,
+}
+
+impl Input<'_> {
+    pub(super) fn is_in_scope(&self, tag: &Tag) -> bool {
+        self.scope
+            .contains(self.registry, &self.inventory.repository, tag)
+    }
+
+    pub(super) fn address(&self, tag: &Tag) -> Address {
+        Address {
+            registry: self.registry.clone(),
+            repository: self.inventory.repository.clone(),
+            tag: tag.clone(),
+        }
+    }
+
+    fn digest_of(&self, tag: &Tag) -> Option<Digest> {
+        self.inventory.tags.get(tag).copied()
+    }
+
+    fn is_protected(&self, tag: &Tag) -> bool {
+        self.plan
+            .policy
+            .protect
+            .iter()
+            .any(|glob| glob.matches(tag.as_str()))
+    }
+}
+
+/// Plans one repository.
+pub fn plan_repository(input: &Input<'_>) -> RepositoryPlan {
+    let mut diagnostics = Vec::new();
+    let wishes = wish::collect(input, &mut diagnostics);
+    let mut planner = Planner {
+        input: *input,
+        changes: BTreeMap::new(),
+        unchanged: BTreeMap::new(),
+        skipped: BTreeMap::new(),
+        diagnostics,
+    };
+    let unmatched = wishes.unmatched.iter().map(|rule| rule.name.clone()).collect();
+    let warns_of_reading = reads_what_it_moves(input, &wishes);
+    planner.decide(wishes);
+    planner.leave_out_what_lacks_its_requirements();
+    guard::check_images(&mut planner);
+    planner.leave_out_what_lacks_its_requirements();
+    for (tags, diagnostic) in warns_of_reading {
+        if tags.iter().any(|tag| planner.changes.contains_key(tag)) {
+            planner.diagnostics.push(diagnostic);
+        }
+    }
+    planner.finish(unmatched)
+}
+
+/// The images that lose a tag under this plan, whose other tags must therefore be known.
+pub fn images_losing_tags(input: &Input<'_>) -> BTreeSet<Digest> {
+    plan_repository(input)
+        .changes
+        .iter()
+        .filter_map(|change| change.action.before())
+        .collect()
+}
+
+/// What is decided so far.
+pub(super) struct Planner<'a> {
+    pub(super) input: Input<'a>,
+    pub(super) changes: BTreeMap<Tag, Planned<'a>>,
+    unchanged: BTreeMap<Tag, Vec<&'a Rule>>,
+    pub(super) skipped: BTreeMap<Tag, (Vec<&'a Rule>, SkipReason)>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// A change while its requirements are still being checked.
+pub(super) struct Planned<'a> {
+    pub(super) action: Action,
+    pub(super) stage: u32,
+    pub(super) requests: Vec<Request<'a>>,
+    source: Option<Tag>,
+    reason: Reason,
+    requires: BTreeSet<Tag>,
+    /// The moves it is made for, if nothing but moves asks for it.
+    backup_of: BTreeSet<Tag>,
+    pub(super) is_reversible: bool,
+}
+
+/// What becomes of a wish.
+enum Verdict {
+    Unchanged,
+    Change(Action),
+    Skip(SkipReason),
+    Broken,
+}
+
+impl<'a> Planner<'a> {
+    fn decide(&mut self, mut wishes: Wishes<'a>) {
+        let mut queue: Vec<Tag> = wishes.by_target.keys().cloned().collect();
+        queue.reverse();
+        let mut requires: BTreeMap<Tag, BTreeSet<Tag>> = BTreeMap::new();
+        let mut moved = BTreeMap::new();
+        // A backup may move a tag that has a backup itself, so that deciding one wish can add others.
+        while let Some(target) = queue.pop() {
+            let Some(wish) = wishes.by_target.get(&target) else {
+                continue;
+            };
+            let Verdict::Change(Action::Move { before, .. }) = self.judge(&target, wish, false) else {
+                continue;
+            };
+            if moved.insert(target.clone(), before).is_some() {
+                continue;
+            }
+            for (backup, rule) in backups_of(&target, wish) {
+                requires
+                    .entry(target.clone())
+                    .or_default()
+                    .insert(backup.tag.clone());
+                let wish = Wish {
+                    digest: before,
+                    source: Some(target.clone()),
+                    reason: Reason::BackupOf(vec![target.clone()]),
+                    stage: rule.stage,
+                    requests: vec![Request {
+                        rule,
+                        span: backup.span,
+                        candidate: None,
+                    }],
+                };
+                wishes.set.insert(backup.tag.clone());
+                if self.input.is_in_scope(&backup.tag) {
+                    wishes.merge(&backup.tag, wish, &mut self.diagnostics);
+                    queue.push(backup.tag.clone());
+                }
+            }
+        }
+        for (target, wish) in std::mem::take(&mut wishes.by_target) {
+            let requires = requires.remove(&target).unwrap_or_default();
+            self.grant(target, wish, requires);
+        }
+        for (target, rules) in std::mem::take(&mut wishes.renamed) {
+            self.unchanged.entry(target).or_default().extend(rules);
+        }
+        self.refuse_circles();
+        for (source, removal) in std::mem::take(&mut wishes.removals) {
+            // If a tag is both removed and set, setting wins.
+            if !wishes.set.contains(&source) && self.input.is_in_scope(&source) {
+                self.remove(source, removal);
+            }
+        }
+    }
+
+    fn grant(&mut self, target: Tag, wish: Wish<'a>, requires: BTreeSet<Tag>) {
+        match self.judge(&target, &wish, true) {
+            Verdict::Unchanged => {
+                self.unchanged
+                    .insert(target, wish.requests.iter().map(|request| request.rule).collect());
+            }
+            Verdict::Skip(why) => {
+                let rules = wish.requests.iter().map(|request| request.rule).collect();
+                self.skipped.insert(target, (rules, why));
+            }
+            Verdict::Broken => {}
+            Verdict::Change(action) => {
+                let backup_of = match &wish.reason {
+                    Reason::BackupOf(tags) => tags.iter().cloned().collect(),
+                    _ => BTreeSet::new(),
+                };
+                let planned = Planned {
+                    action,
+                    stage: wish.stage,
+                    requests: wish.requests,
+                    source: wish.source,
+                    reason: wish.reason,
+                    requires,
+                    backup_of,
+                    is_reversible: true,
+                };
+                self.changes.insert(target, planned);
+            }
+        }
+    }
+
+    /// Decides what becomes of a wish; says why it cannot be granted only if `is_final`.
+    fn judge(&mut self, target: &Tag, wish: &Wish<'_>, is_final: bool) -> Verdict {
+        let before = self.input.digest_of(target);
+        if before == Some(wish.digest) {
+            return Verdict::Unchanged;
+        }
+        let mut problems = Vec::new();
+        let verdict = self.judge_change(target, wish, before, &mut problems);
+        if is_final {
+            self.diagnostics.extend(problems);
+        }
+        verdict
+    }
+
+    fn judge_change(
+        &self,
+        target: &Tag,
+        wish: &Wish<'_>,
+        before: Option<Digest>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Verdict {
+        let repository = &self.input.inventory.repository;
+        let mut is_broken = false;
+        if self.input.inventory.is_archived(wish.digest) {
+            is_broken = true;
+            let message = format!("`{repository}:{target}` would be put on an archived image");
+            problems.push(
+                point(wish, Diagnostic::error(Code::ArchivedSource, message))
+                    .help("restore the image first: its manifest cannot be read while it is archived"),
+            );
+        }
+        if let Some(before) = before {
+            if let Some(why) = self.holds_still(target, wish, before, problems) {
+                return Verdict::Skip(why);
+            }
+            if wish
+                .requests
+                .iter()
+                .any(|r| r.candidate.is_some() && r.rule.on_existing == OnExisting::Fail)
+            {
+                is_broken = true;
+                let message = format!(
+                    "`{repository}:{target}` exists already, on sha256:{}",
+                    before.short()
+                );
+                problems.push(
+                    point(wish, Diagnostic::error(Code::TargetExists, message))
+                        .help("set `on_existing: move` to move it, or `keep` to leave it where it is"),
+                );
+            }
+            if self.input.is_protected(target) {
+                match self.input.plan.policy.on_protected {
+                    OnProtected::Skip => return Verdict::Skip(SkipReason::Protected),
+                    OnProtected::Fail => {
+                        is_broken = true;
+                        problems.push(point(wish, protected(&format!("{repository}:{target}"), "moved")));
+                    }
+                }
+            }
+            if self.input.inventory.mutability.is_immutable(target) {
+                is_broken = true;
+                let message = format!(
+                    "`{repository}:{target}` is immutable and on sha256:{}, not on sha256:{}",
+                    before.short(),
+                    wish.digest.short()
+                );
+                problems
+                    .push(point(wish, Diagnostic::error(Code::ImmutableTag, message)).help(
+                        "choose another target, or exclude the tag from the repository's immutability",
+                    ));
+            }
+        }
+        is_broken |= self.breaks_an_expectation(target, wish, before, problems);
+        if is_broken {
+            return Verdict::Broken;
+        }
+        Verdict::Change(match before {
+            None => Action::Create { after: wish.digest },
+            Some(before) => Action::Move {
+                before,
+                after: wish.digest,
+            },
+        })
+    }
+
+    /// Why an existing target stays where it is, if no rule would move it.
+    fn holds_still(
+        &self,
+        target: &Tag,
+        wish: &Wish<'_>,
+        before: Digest,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<SkipReason> {
+        let mut why = None;
+        let mut doubts = Vec::new();
+        for request in &wish.requests {
+            let Some(candidate) = &request.candidate else {
+                return None;
+            };
+            match request.rule.on_existing {
+                OnExisting::Move | OnExisting::Fail => return None,
+                OnExisting::Keep => why = Some(SkipReason::Kept),
+                OnExisting::Advance => {
+                    match pick::is_ahead(request.rule, candidate, before, &self.input) {
+                        pick::Advance::Ahead => return None,
+                        pick::Advance::Behind => {}
+                        pick::Advance::Unclear(doubt) => {
+                            let message =
+                                format!("`{}:{target}` is kept: {doubt}", self.input.inventory.repository);
+                            let warning = Diagnostic::warning(Code::AdvanceUnclear, message)
+                                .at(request.span, format!("rule `{}`", request.rule.name));
+                            doubts.push(warning);
+                        }
+                    }
+                    why.get_or_insert(SkipReason::NotAhead);
+                }
+            }
+        }
+        problems.extend(doubts);
+        why
+    }
+
+    fn breaks_an_expectation(
+        &self,
+        target: &Tag,
+        wish: &Wish<'_>,
+        before: Option<Digest>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> bool {
+        let repository = &self.input.inventory.repository;
+        let shown = |digest: Option<Digest>| {
+            digest.map_or_else(
+                || "absent".to_owned(),
+                |digest| format!("on sha256:{}", digest.short()),
+            )
+        };
+        let mut is_broken = false;
+        for request in wish.requests.iter().filter(|request| request.candidate.is_some()) {
+            for expect in request
+                .rule
+                .expect
+                .iter()
+                .filter(|expect| expect.target == *target)
+            {
+                let (holds, expected) = match &expect.place {
+                    Expected::Absent => (before.is_none(), "absent".to_owned()),
+                    Expected::Digest(digest) => (before == Some(*digest), shown(Some(*digest))),
+                    Expected::Tag(tag) => {
+                        let digest = self.input.digest_of(tag);
+                        (
+                            digest.is_some() && before == digest,
+                            format!("on the image of `{tag}`, which is {}", shown(digest)),
+                        )
+                    }
+                };
+                if !holds {
+                    is_broken = true;
+                    let message = format!(
+                        "`{repository}:{target}` should be {expected}, and is {}",
+                        shown(before)
+                    );
+                    problems.push(
+                        Diagnostic::refusal(Code::ExpectationFailed, message)
+                            .at(expect.span, format!("rule `{}` expects this", request.rule.name))
+                            .help("find out who moved the tag; then correct `expect` or the registry"),
+                    );
+                }
+            }
+        }
+        is_broken
+    }
+
+    fn remove(&mut self, source: Tag, removal: Removal<'a>) {
+        let repository = &self.input.inventory.repository;
+        let rules = removal.rules.clone();
+        if let Some(target) = removal.lost {
+            self.skipped
+                .insert(source, (rules, SkipReason::NotPicked(target)));
+            return;
+        }
+        if self.input.is_protected(&source) {
+            match self.input.plan.policy.on_protected {
+                OnProtected::Skip => {
+                    self.skipped.insert(source, (rules, SkipReason::Protected));
+                }
+                OnProtected::Fail => {
+                    let mut diagnostic = protected(&format!("{repository}:{source}"), "removed");
+                    for rule in rules {
+                        diagnostic = diagnostic.at(rule.span, format!("rule `{}` renames it", rule.name));
+                    }
+                    self.diagnostics.push(diagnostic);
+                }
+            }
+            return;
+        }
+        let targets: Vec<Tag> = removal.targets.iter().cloned().collect();
+        let planned = Planned {
+            action: Action::Remove {
+                before: removal.digest,
+            },
+            stage: removal.stage,
+            requests: removal
+                .rules
+                .iter()
+                .map(|rule| Request {
+                    rule,
+                    span: rule.span,
+                    candidate: None,
+                })
+                .collect(),
+            source: None,
+            reason: Reason::RenamedTo(targets),
+            requires: removal.targets,
+            backup_of: BTreeSet::new(),
+            is_reversible: true,
+        };
+        self.changes.insert(source, planned);
+    }
+
+    /// Whether the tag will be on the image once this plan is carried out.
+    fn will_be_on(&self, tag: &Tag, digest: Digest) -> bool {
+        match self.changes.get(tag) {
+            Some(planned) => planned.action.after() == Some(digest),
+            None => self.input.digest_of(tag) == Some(digest),
+        }
+    }
+
+    /// Leaves out every change whose requirements are not met, until none is left to leave out.
+    fn leave_out_what_lacks_its_requirements(&mut self) {
+        loop {
+            let lacking: Vec<(Tag, SkipReason)> = self
+                .changes
+                .iter()
+                .filter_map(|(tag, planned)| Some((tag.clone(), self.lacks(planned)?)))
+                .collect();
+            if lacking.is_empty() {
+                return;
+            }
+            for (tag, why) in lacking {
+                if let Some(planned) = self.changes.remove(&tag) {
+                    let rules = planned.requests.iter().map(|request| request.rule).collect();
+                    self.skipped.insert(tag, (rules, why));
+                }
+            }
+        }
+    }
+
+    fn lacks(&self, planned: &Planned<'_>) -> Option<SkipReason> {
+        if let Some(before) = planned.action.before()
+            && let Some(tag) = planned.requires.iter().find(|tag| !self.will_be_on(tag, before))
+        {
+            return Some(SkipReason::Requires(tag.clone()));
+        }
+        let is_needless = !planned.backup_of.is_empty()
+            && !planned
+                .backup_of
+                .iter()
+                .any(|moved| self.changes.contains_key(moved));
+        if is_needless {
+            return planned.backup_of.first().cloned().map(SkipReason::BackupOf);
+        }
+        None
+    }
+
+    /// Two moves that are each other's backups can be made in no order.
+    fn refuse_circles(&mut self) {
+        let mut open: BTreeMap<&Tag, BTreeSet<&Tag>> = self
+            .changes
+            .iter()
+            .map(|(tag, planned)| (tag, planned.requires.iter().collect::<BTreeSet<_>>()))
+            .collect();
+        loop {
+            let done: BTreeSet<&Tag> = open
+                .iter()
+                .filter(|(_, requires)| !requires.iter().any(|tag| open.contains_key(*tag)))
+                .map(|(tag, _)| *tag)
+                .collect();
+            if done.is_empty() {
+                break;
+            }
+            open.retain(|tag, _| !done.contains(*tag));
+        }
+        let circle: Vec<Tag> = open.into_keys().cloned().collect();
+        for tag in circle {
+            let Some(planned) = self.changes.remove(&tag) else {
+                continue;
+            };
+            let message = format!(
+                "`{}:{tag}` and its backup wait for each other",
+                self.input.inventory.repository
+            );
+            let mut diagnostic = Diagnostic::error(Code::CircularBackup, message)
+                .help("take one of the tags out of `backup`, or use two stages");
+            for request in &planned.requests {
+                diagnostic = diagnostic.at(request.span, format!("rule `{}`", request.rule.name));
+            }
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    fn finish(self, unmatched: Vec<String>) -> RepositoryPlan {
+        let input = self.input;
+        let names = |rules: Vec<&Rule>| {
+            let mut names: Vec<String> = Vec::new();
+            for rule in rules {
+                if !names.contains(&rule.name) {
+                    names.push(rule.name.clone());
+                }
+            }
+            names
+        };
+        let mut changes: Vec<Change> = self
+            .changes
+            .into_iter()
+            .map(|(tag, planned)| Change {
+                address: input.address(&tag),
+                action: planned.action,
+                stage: planned.stage,
+                wave: 0,
+                rules: names(planned.requests.iter().map(|request| request.rule).collect()),
+                source: planned.source,
+                requires: planned.requires.into_iter().collect(),
+                backup_of: planned.backup_of.into_iter().collect(),
+                reason: planned.reason,
+                is_reversible: planned.is_reversible,
+            })
+            .collect();
+        order::assign_waves(&mut changes, &guard::known_tags(input.inventory));
+        let unchanged = self.unchanged.into_iter().map(|(tag, rules)| Unchanged {
+            address: input.address(&tag),
+            digest: input.digest_of(&tag),
+            rules: names(rules),
+        });
+        let skipped = self.skipped.into_iter().map(|(tag, (rules, why))| Skipped {
+            address: input.address(&tag),
+            rules: names(rules),
+            why,
+        });
+        RepositoryPlan {
+            changes,
+            unchanged: unchanged.collect(),
+            skipped: skipped.collect(),
+            diagnostics: self.diagnostics,
+            unmatched,
+        }
+    }
+}
+
+/// The backups that the rules behind a wish ask for, each once.
+fn backups_of<'a>(target: &Tag, wish: &Wish<'a>) -> Vec<(&'a Backup, &'a Rule)> {
+    let mut backups: Vec<(&Backup, &Rule)> = Vec::new();
+    for request in &wish.requests {
+        let rule: &'a Rule = request.rule;
+        for backup in rule.backup.iter().filter(|backup| backup.target == *target) {
+            if !backups.iter().any(|(known, _)| known.tag == backup.tag) {
+                backups.push((backup, rule));
+            }
+        }
+    }
+    backups
+}
+
+fn point(wish: &Wish<'_>, diagnostic: Diagnostic) -> Diagnostic {
+    wish.requests.iter().fold(diagnostic, |diagnostic, request| {
+        diagnostic.at(
+            request.span,
+            format!("rule `{}` ({})", request.rule.name, wish.reason),
+        )
+    })
+}
+
+fn protected(address: &str, what: &str) -> Diagnostic {
+    Diagnostic::refusal(
+        Code::ProtectedTag,
+        format!("`{address}` is protected and would be {what}"),
+    )
+    .help("take the tag out of `policy.protect`, or set `on_protected: skip`")
+}
+
+/// The tags that the plan reads and also moves, with what to say if any of them changes.
+fn reads_what_it_moves(input: &Input<'_>, wishes: &Wishes<'_>) -> Vec<([Tag; 2], Diagnostic)> {
+    let mut found = Vec::new();
+    let is_guarded = |target: &Tag, wish: &Wish<'_>| {
+        wish.requests
+            .iter()
+            .any(|request| request.rule.expect.iter().any(|expect| expect.target == *target))
+    };
+    for (target, wish) in &wishes.by_target {
+        let Some(read) = wish.source.as_ref().filter(|source| *source != target) else {
+            continue;
+        };
+        let Some(moved) = wishes.by_target.get(read) else {
+            continue;
+        };
+        if moved.source.as_ref() == Some(read) || is_guarded(target, wish) || is_guarded(read, moved) {
+            continue;
+        }
+        let repository = &input.inventory.repository;
+        let message = format!(
+            "`{repository}:{target}` is read from `{read}`, which this plan also moves: a second run would \
+             mean something else"
+        );
+        let mut diagnostic = Diagnostic::warning(Code::ReadsWhatItMoves, message).help(
+            "use `backup` to keep the old image, or `expect` to say where the tags must be, or save the changeset \
+             with `plan --out` and apply that",
+        );
+        for request in &wish.requests {
+            diagnostic = diagnostic.at(
+                request.span,
+                format!("rule `{}` reads `{read}`", request.rule.name),
+            );
+        }
+        for request in &moved.requests {
+            diagnostic = diagnostic.at(
+                request.span,
+                format!("rule `{}` moves `{read}`", request.rule.name),
+            );
+        }
+        found.push(([target.clone(), read.clone()], diagnostic));
+    }
+    found
+}

@@ -1,0 +1,52 @@
+//! The exit codes: what scripts and CI decide by.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done,
+    /// An error: the plan file, the registry, the file system.
+    Error,
+    /// `plan --detailed-exitcode`: there are changes.
+    Changes,
+    /// Some changes failed or were not tried.
+    Incomplete,
+    /// A tag is no longer where the changeset says, and nothing else went wrong.
+    Stale,
+    /// A policy, a limit, an expectation or the identity of the changeset forbids it.
+    Refused,
+    /// The answer at the prompt was not `yes`.
+    Declined,
+    /// The command line is wrong.
+    Usage,
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+impl Exit {
+    /// The code that the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Error => 1,
+            Self::Changes => 2,
+            Self::Incomplete => 3,
+            Self::Stale => 4,
+            Self::Refused => 5,
+            Self::Declined => 6,
+            Self::Usage => 64,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}

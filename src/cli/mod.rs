@@ -1,0 +1,151 @@
+//! The command line: each command gathers, calls and renders, one file a command.
+
+mod apply;
+mod approval;
+mod args;
+mod connect;
+mod environment;
+mod error;
+mod exit;
+mod identity;
+mod input;
+mod interrupt;
+mod output;
+mod plan;
+mod planning;
+mod sandbox;
+mod show;
+mod validate;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{ColorChoice, Parser, Subcommand};
+
+pub use environment::Environment;
+pub use error::CliError;
+pub use exit::Exit;
+
+use crate::render::{Printer, Verbosity, Written};
+use args::GlobalArgs;
+
+/// Retag images in Amazon ECR in bulk, without pulling an image.
+///
+/// A plan file says which tags of which repositories should be named what. `plan` shows what would change, `apply`
+/// changes it: as fast as the account's quota allows and no faster.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ecr-retag",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    subcommand_required = true
+)]
+#[command(after_help = "\
+Exit codes: 0 done · 1 error · 2 there are changes (plan --detailed-exitcode) · 3 incomplete · 4 stale · 5 refused · \
+6 declined · 64 wrong usage · 130/143 interrupted")]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check plan files without asking any registry
+    Validate(validate::ValidateArgs),
+    /// Show what would change
+    Plan(plan::PlanCommandArgs),
+    /// Print a saved changeset
+    Show(show::ShowArgs),
+    /// Change tags: of plan files after asking, or exactly as a saved changeset says
+    Apply(apply::ApplyArgs),
+    /// Run the embedded registry, or fill it
+    #[command(subcommand)]
+    Sandbox(sandbox::SandboxCommand),
+}
+
+/// What every command is given.
+pub(crate) struct Session {
+    pub(crate) printer: Printer,
+    pub(crate) environment: Environment,
+}
+
+/// Runs the program with these arguments and says how it ended.
+pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return report_usage(&error, &environment),
+    };
+    let verbosity = match (cli.global.quiet, cli.global.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, 0) => Verbosity::Normal,
+        _ => Verbosity::Verbose,
+    };
+    let printer = Printer::new(&environment.streams, cli.global.color, verbosity);
+    let session = Session { printer, environment };
+    let done = match cli.command {
+        Command::Validate(args) => validate::run(&session, &args),
+        Command::Show(args) => show::run(&session, &args),
+        Command::Plan(args) => block_on(plan::run(&session, &args)),
+        Command::Apply(args) => block_on(apply::run(&session, &args)),
+        Command::Sandbox(command) => sandbox::run(&session, &command),
+    };
+    done.unwrap_or_else(|error| session.report(&error)).into()
+}
+
+/// Runs a command that calls registries; what still runs in the background when it is done is left behind.
+fn block_on(command: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        CliError::other(
+            format!("the runtime cannot be started: {error}"),
+            "raise the limit of open files",
+        )
+    })?;
+    let done = runtime.block_on(Box::pin(command));
+    runtime.shutdown_background();
+    done
+}
+
+/// Prints clap's message or help; clap's own code for wrong usage, 2, means something else here.
+fn report_usage(error: &clap::Error, environment: &Environment) -> ExitCode {
+    let printer = Printer::new(&environment.streams, ColorChoice::Auto, Verbosity::Normal);
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        let text = match text.strip_prefix("error: ") {
+            Some(rest) => format!("Error: {rest}"),
+            None => text,
+        };
+        printer.err(&text);
+        Exit::Usage.into()
+    } else {
+        match printer.out(&text) {
+            Ok(_) => Exit::Done.into(),
+            Err(_) => Exit::Error.into(),
+        }
+    }
+}
+
+impl Session {
+    /// Prints what ended a command early.
+    fn report(&self, error: &CliError) -> Exit {
+        self.print_error(error, error.help().as_deref());
+        error.exit()
+    }
+
+    /// Prints one error about the world.
+    pub(crate) fn print_error(&self, error: &dyn std::error::Error, help: Option<&str>) {
+        self.printer
+            .err(&crate::render::error_text(error, help, self.printer.err_look()));
+    }
+
+    /// Prints what was asked for; a reader that has gone away ends a command quietly.
+    pub(crate) fn print(&self, text: &str) -> Result<Written, CliError> {
+        self.printer.out(text).map_err(|source| CliError::Write {
+            path: "standard output".into(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! `plan`: what would change, shown and perhaps saved.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::args::{ConnectionArgs, OutputArgs, PlanArgs, ScopeArgs};
+use super::interrupt::Interrupt;
+use super::planning::{self, Gathering, Planned};
+use super::{CliError, Exit, Session, connect, input};
+use crate::changeset::file::Document;
+use crate::diagnostic::Sources;
+use crate::registry::{CallContext, Rate};
+use crate::render::Progress;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecr-retag plan plans/release-cutover.yaml --sandbox
+  ecr-retag plan cut.yaml --var candidate=1.8.0-rc.3 --out cut.json --detailed-exitcode
+  cat cut.yaml | ecr-retag plan - --json | jq .summary")]
+pub(super) struct PlanCommandArgs {
+    #[command(flatten)]
+    plan: PlanArgs,
+    /// Save the changeset to this file, for `apply`
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    out: Option<PathBuf>,
+    /// Exit with 2 if there are changes, 0 if there are none
+    #[arg(long, help_heading = "Output")]
+    detailed_exitcode: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+pub(super) async fn run(session: &Session, args: &PlanCommandArgs) -> Result<Exit, CliError> {
+    let interrupt = Interrupt::default();
+    match interrupt.watch(Box::pin(plan(session, args, &interrupt))).await {
+        Ok(Err(_)) if interrupt.exit().is_some() => Ok(interrupt.exit().unwrap_or(Exit::Interrupted)),
+        Ok(done) => done,
+        Err(exit) => Ok(exit),
+    }
+}
+
+async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) -> Result<Exit, CliError> {
+    let loaded = input::load_plans(&args.plan, &session.environment)?;
+    let Some(checked) = session.checked(loaded) else {
+        return Ok(Exit::Error);
+    };
+    let scope = planning::scope(&args.scope, &checked.plan)?;
+    let connections = connect::connect(
+        &checked.plan.registries,
+        &args.connection,
+        Rate::Auto,
+        &session.environment,
+    )
+    .await?;
+    let context = CallContext::new(session.environment.seed).with_cancel(interrupt.token().clone());
+    let progress = Progress::new();
+    let gathering = Gathering {
+        connections: &connections,
+        scope: &scope,
+        context: &context,
+        events: &progress.events(),
+        environment: &session.environment,
+        keeps_unchanged: args.output.full,
+    };
+    let planned = progress
+        .during(&session.printer, planning::gather(&checked, &gathering))
+        .await?;
+    connections.close()?;
+    session.print_planned(
+        &planned,
+        &checked.sources,
+        &args.output,
+        connections.puts_per_second(),
+    )?;
+    if planned.has_errors() {
+        return Ok(Exit::Error);
+    }
+    if planned.has_refusals() {
+        return Ok(Exit::Refused);
+    }
+    if let Some(path) = &args.out {
+        let document = Document::new(&planned.changeset, &checked.sources);
+        super::output::write_file(path, &document.to_json())?;
+        session.printer.note(&format!(
+            "Saved the changeset to: {path}\n\nTo make exactly these changes, run:\n  ecr-retag apply {path}\n",
+            path = path.display()
+        ));
+    }
+    let has_changes = !planned.changeset.changes.is_empty();
+    Ok(if args.detailed_exitcode && has_changes {
+        Exit::Changes
+    } else {
+        Exit::Done
+    })
+}
+
+impl Session {
+    /// Prints a changeset with everything there is to say about it.
+    pub(super) fn print_planned(
+        &self,
+        planned: &Planned,
+        sources: &Sources,
+        output: &OutputArgs,
+        puts_per_second: f64,
+    ) -> Result<(), CliError> {
+        for (_, error) in &planned.failures {
+            self.print_error(error, error.help().as_deref());
+        }
+        self.print_diagnostics(&planned.changeset.diagnostics, sources);
+        self.print_changeset(&planned.changeset, sources, output, puts_per_second)?;
+        Ok(())
+    }
+}

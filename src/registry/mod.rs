@@ -1,0 +1,34 @@
+//! Calls to ECR: the way to a registry, one call of each operation, retries, paces, and the reading of inventories.
+//!
+//! A call goes through three layers. [`Registry::call`] is the retry loop; each of its attempts waits for a [`Turn`]
+//! of the operation's [`Pace`]; the turn is spent on exactly one call, such as [`Registry::put_image`]. So no call
+//! can be made that the pace does not know of.
+
+mod classify;
+mod config;
+mod context;
+mod ecr;
+mod error;
+mod observe;
+mod operation;
+mod pace;
+mod read;
+mod retry;
+mod search;
+#[cfg(test)]
+mod testing;
+mod tls;
+
+pub use config::{ConnectOptions, InProcess, client, connect, connect_all, sdk_config};
+pub use context::{CallContext, Observer, Retry};
+pub use ecr::{
+    Deleted, Failure, FailureCode, FetchedImage, FetchedImages, IDS_PER_CALL, ImageDetail, ImageId,
+    ListedImage, Page, Put, PutImage, Registry, RepositoryDetail,
+};
+pub use error::{Kind, RegistryError};
+pub use observe::{Observation, Questions, observe};
+pub use operation::Operation;
+pub use pace::{Counts, Pace, Turn};
+pub use read::{Reader, Resolved};
+pub use retry::{Attempted, WAIT_MAX};
+pub use search::{InvalidRate, Rate};

@@ -1,0 +1,32 @@
+//! Everything that is printed: pure views from data to text, and [`Printer`], which alone writes it.
+
+mod changeset;
+mod diagnostic;
+mod events;
+#[cfg(test)]
+mod fixture;
+mod github;
+mod gitlab;
+mod grouping;
+mod html;
+mod markdown;
+mod message;
+mod outcome;
+mod printer;
+mod progress;
+mod prompt;
+mod text;
+
+pub use changeset::{ChangesetView, changeset_text};
+pub use diagnostic::diagnostics_text;
+pub use events::{EVENT_FORMAT_VERSION, EventLine, EventLines, event_schema};
+pub use github::{GithubOutputs, github_annotations, github_error};
+pub use gitlab::gitlab_report;
+pub use html::{HtmlView, changeset_html};
+pub use markdown::{MARKDOWN_BYTES_MAX, MarkdownView, changeset_markdown, outcome_markdown};
+pub use message::{error_text, warning_text};
+pub use outcome::{OutcomeCounts, OutcomeView, outcome_text};
+pub use printer::{Environment, Printer, Verbosity, Written};
+pub use progress::{Phase, Progress, ProgressStatus};
+pub use prompt::{APPROVAL, prompt_text};
+pub use text::{Look, escape, escape_json};
