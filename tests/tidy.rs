@@ -1,5 +1,7 @@
 //! The house rules that no compiler checks: which room may import which, and how large a file may grow.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test should end it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
