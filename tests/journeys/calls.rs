@@ -90,7 +90,7 @@ async fn patterns_read_pages_of_a_thousand() {
 #[tokio::test]
 async fn push_times_are_read_only_when_they_are_asked_for() {
     let sandbox = world(2, 3);
-    let yaml = "version: 1\nrules:\n- { name: a, repositories: 'r/*', from: 't0', to: new, pick: newest }\n\
+    let yaml = "version: 1\nrules:\n- { name: a, repositories: 'r/*', from: 't0', to: new }\n\
                 - { name: b, repositories: r/1, from: { glob: 't*', pushed_after: 2020-01-01T00:00:00Z }, \
                 to: 'n-${tag}' }\n";
     let made = calls_of_plan(&sandbox, yaml).await;

@@ -11,7 +11,7 @@ async fn every_kind_of_manifest_survives_a_retag() {
     let repositories: Vec<String> = sandbox.with_state(|state| {
         state
             .repositories(&owner())
-            .map(|repository| repository.name().to_string())
+            .map(|(name, _)| name.to_string())
             .collect()
     });
     let before: Vec<_> = repositories.iter().map(|name| tags(&sandbox, name)).collect();
