@@ -1,5 +1,7 @@
 //! Every kind of manifest keeps its digest.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ecr_retag::model::Tag;
 use ecr_retag::sandbox::seed;
 
@@ -19,9 +21,9 @@ async fn every_kind_of_manifest_survives_a_retag() {
     let (changeset, _) = apply(&sandbox, yaml).await;
     assert_eq!(
         changeset.changes.len(),
-        before.iter().map(|tags| tags.len()).sum::<usize>()
+        before.iter().map(BTreeMap::len).sum::<usize>()
     );
-    let mut media_types = std::collections::BTreeSet::new();
+    let mut media_types = BTreeSet::new();
     for (name, before) in repositories.iter().zip(before) {
         let after = tags(&sandbox, name);
         for (tag, digest) in &before {
