@@ -78,6 +78,11 @@ pub async fn survey(plan: &Plan, survey: Survey<'_>) -> Surveyed {
             Observation::Failed(error) => failures.push((key.clone(), error)),
         }
     }
+    let failed = failures.iter().map(|(key, _)| key);
+    let unreached = plan.registries.iter().map(|declared| &declared.key);
+    for key in failed.chain(unreached.filter(|key| !survey.registries.contains_key(*key))) {
+        draft.miss(key);
+    }
     failures.sort_by_cached_key(|(key, error)| (key.clone(), error.to_string()));
     let changeset = draft.finish(plan, identities(plan, survey.registries), Some(survey.now));
     Surveyed { changeset, failures }
