@@ -149,6 +149,10 @@ impl Draft {
                         .extend(diagnostic.map(|d| d.at(span, format!("rule `{}`", rule.name))));
                 }
             }
+            let may_match_unread = rule
+                .registries
+                .iter()
+                .any(|registry| self.unread.contains(registry));
             let matches_somewhere = rule.registries.iter().any(|registry| {
                 self.matched_rules
                     .contains(&(rule.name.clone(), registry.clone()))
