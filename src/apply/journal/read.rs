@@ -89,7 +89,12 @@ impl Record {
                 Err(reason) => torn = Some(InvalidJournal::Line { number, reason }),
             }
         }
-        let Story { fates, ending, is_rolled_back, .. } = story;
+        let Story {
+            fates,
+            ending,
+            is_rolled_back,
+            ..
+        } = story;
         Ok(Self {
             header,
             changeset,
@@ -162,7 +167,9 @@ fn read_line(line: &str) -> Result<Option<Line>, String> {
     if !TYPES.contains(&r#type.as_str()) {
         return Ok(None);
     }
-    serde_json::from_str(line).map(Some).map_err(|error| error.to_string())
+    serde_json::from_str(line)
+        .map(Some)
+        .map_err(|error| error.to_string())
 }
 
 /// What the lines come to, one after the other.
