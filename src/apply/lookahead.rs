@@ -45,7 +45,7 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
         }
     }
 
-    /// The value of a key, read not longer ago than `age_max`, and when the call that read it was sent.
+    /// The value of a key, and when the call that read it was sent: not longer ago than `age_max`, or just now.
     ///
     /// `load` reads at most `batch` keys; of a key that it does not answer, `absent` is the value.
     pub(super) async fn get<E>(
@@ -55,7 +55,7 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
         batch: usize,
         absent: V,
         load: impl AsyncFnOnce(Vec<K>) -> Result<BTreeMap<K, V>, E>,
-    ) -> Result<V, E> {
+    ) -> Result<(Instant, V), E> {
         let keys = loop {
             let loaded = self.loaded.notified();
             tokio::pin!(loaded);
@@ -65,7 +65,7 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
                 if let Some((at, value)) = state.values.get(key)
                     && at.elapsed() < age_max
                 {
-                    return Ok(value.clone());
+                    return Ok((*at, value.clone()));
                 }
                 if !state.loading.contains(key) {
                     break state.next_batch(key, age_max, batch);
@@ -88,7 +88,7 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
             }
         }
         drop(asked);
-        Ok(value)
+        Ok((sent_at, value))
     }
 
     /// Forgets what was read, because it may have changed.

@@ -120,8 +120,8 @@ impl<'a> Work<'a> {
         self.index_of.get(tag).copied()
     }
 
-    /// Where a tag is, read no longer ago than a second.
-    pub(super) async fn reading(&self, tag: &Tag) -> Result<Reading, RegistryError> {
+    /// Where a tag is, and when the call that read it was sent: a moment ago, unless the answer was slow.
+    pub(super) async fn reading(&self, tag: &Tag) -> Result<(Instant, Reading), RegistryError> {
         let puts_per_second = self.registry.pace(Operation::PutImage).per_second();
         // As many as will be written before their reading is too old.
         let batch = whole(puts_per_second * READING_AGE_MAX.as_secs_f64()).clamp(1, IDS_PER_CALL);
@@ -168,7 +168,8 @@ impl<'a> Work<'a> {
     /// The manifest of an image, read with those that will be needed next, and hash-checked.
     pub(super) async fn manifest(&self, digest: Digest) -> Fetched {
         let unanswered = Err(unanswered(self.repository, None));
-        self.manifests
+        let (_, manifest) = self
+            .manifests
             .get(
                 &digest,
                 Duration::MAX,
@@ -176,7 +177,8 @@ impl<'a> Work<'a> {
                 unanswered,
                 async |digests| self.read_manifests(&digests).await,
             )
-            .await?
+            .await?;
+        manifest
     }
 
     async fn read_manifests(&self, digests: &[Digest]) -> Result<BTreeMap<Digest, Fetched>, RegistryError> {

@@ -204,6 +204,7 @@ impl<'a> Planner<'a> {
                 self.remove(source, removal, uses);
             }
         }
+        self.align_stages();
     }
 
     fn grant(&mut self, target: Tag, wish: Wish<'a>, requires: BTreeSet<Tag>) {
@@ -454,6 +455,24 @@ impl<'a> Planner<'a> {
             is_reversible: true,
         };
         self.changes.insert(source, planned);
+    }
+
+    /// What a change requires comes no later than the change, whatever the stages of the rules behind it.
+    fn align_stages(&mut self) {
+        let mut latest: Vec<(Tag, u32)> = self
+            .changes
+            .values()
+            .filter(|planned| !planned.action.is_removal())
+            .flat_map(|planned| planned.requires.iter().map(|tag| (tag.clone(), planned.stage)))
+            .collect();
+        while let Some((tag, stage)) = latest.pop() {
+            if let Some(required) = self.changes.get_mut(&tag)
+                && required.stage > stage
+            {
+                required.stage = stage;
+                latest.extend(required.requires.iter().map(|tag| (tag.clone(), stage)));
+            }
+        }
     }
 
     /// Whether the tag will be on the image once this plan is carried out.
