@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use crate::changeset::{
     Changeset, Draft, Input, RegistryIdentity, Scope, images_losing_tags, plan_repository,
 };
+use crate::diagnostic::{self, Code, Diagnostic};
 use crate::event::{Event, Events};
 use crate::inventory::Inventory;
-use crate::model::{Digest, RegistryKey, RepositoryName};
+use crate::model::{AccountId, Digest, Region, RegistryKey, RepositoryName};
 use crate::plan::{Plan, Reads, RepositoryReads};
 use crate::registry::{CallContext, Observation, Questions, Reader, Registry, RegistryError, observe};
 
@@ -84,7 +85,11 @@ pub async fn survey(plan: &Plan, survey: Survey<'_>) -> Surveyed {
         draft.miss(key);
     }
     failures.sort_by_cached_key(|(key, error)| (key.clone(), error.to_string()));
-    let changeset = draft.finish(plan, identities(plan, survey.registries), Some(survey.now));
+    let mut changeset = draft.finish(plan, identities(plan, survey.registries), Some(survey.now));
+    changeset
+        .diagnostics
+        .extend(refuse_one_registry_twice(survey.registries));
+    diagnostic::sort(&mut changeset.diagnostics);
     Surveyed { changeset, failures }
 }
 
@@ -124,6 +129,28 @@ fn input<'a>(
         now: survey.now,
         scope: survey.scope,
     }
+}
+
+/// Two names for one account and region would have two paces for one quota, and two addresses for one tag.
+fn refuse_one_registry_twice(registries: &BTreeMap<RegistryKey, Registry>) -> Vec<Diagnostic> {
+    let mut seen: BTreeMap<(&AccountId, &Region), &RegistryKey> = BTreeMap::new();
+    let mut refused = Vec::new();
+    for (key, registry) in registries {
+        let Some(account) = registry.account() else {
+            continue;
+        };
+        if let Some(first) = seen.insert((account, registry.region()), key) {
+            let message = format!(
+                "the registries `{first}` and `{key}` are both {account}/{}",
+                registry.region()
+            );
+            refused.push(
+                Diagnostic::error(Code::RegistryTwice, message)
+                    .help("declare the registry once, and name it in the rules of both"),
+            );
+        }
+    }
+    refused
 }
 
 /// The accounts and regions that answered; one that holds none of the plan's repositories says no account.

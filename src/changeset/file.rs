@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Change, Changeset, Counts, Reason, RegistryIdentity, Unchanged};
-use crate::diagnostic::{Diagnostic, Severity, Sources};
+use crate::diagnostic::{Diagnostic, Sources};
 use crate::model::{Address, Digest, RegistryKey, RepositoryName, Tag};
 use crate::plan::{Limits, PlanSource};
 
@@ -365,10 +365,7 @@ impl Document {
                 skipped: u64::try_from(changeset.skipped.len()).unwrap_or(u64::MAX),
                 put_image_calls: counts.puts(),
             },
-            errored: changeset
-                .diagnostics
-                .iter()
-                .any(|d| d.severity != Severity::Warning),
+            errored: changeset.is_errored(),
         }
     }
 
@@ -463,6 +460,7 @@ impl Document {
                 removes: self.limits.removes,
             },
             diagnostics: Vec::new(),
+            is_incomplete: false,
         })
     }
 }

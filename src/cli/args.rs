@@ -58,6 +58,9 @@ pub(super) struct ScopeArgs {
     /// Do not change tags whose address matches this glob
     #[arg(long = "exclude", value_name = "GLOB", help_heading = "Scope")]
     pub(super) excludes: Vec<String>,
+    /// Leave out what could not be read of a registry; an apply then ends with 3
+    #[arg(long, help_heading = "Scope")]
+    pub(super) allow_partial: bool,
 }
 
 /// How registries are reached.

@@ -114,11 +114,8 @@ fn report_usage(error: &clap::Error, environment: &Environment) -> ExitCode {
     let printer = Printer::new(&environment.streams, ColorChoice::Auto, Verbosity::Normal);
     let text = error.render().ansi().to_string();
     if error.use_stderr() {
-        let text = match text.strip_prefix("error: ") {
-            Some(rest) => format!("Error: {rest}"),
-            None => text,
-        };
-        printer.err(&text);
+        // Errors start alike, whoever found them; clap's colour codes may stand before the word.
+        printer.err(&text.replacen("error:", "Error:", 1));
         Exit::Usage.into()
     } else {
         match printer.out(&text) {

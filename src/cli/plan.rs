@@ -1,5 +1,6 @@
 //! `plan`: what would change, shown and perhaps saved.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
@@ -97,8 +98,12 @@ impl Session {
         output: &OutputArgs,
         puts_per_second: f64,
     ) -> Result<(), CliError> {
+        // Registries with the same credentials fail in the same words.
+        let mut said = BTreeSet::new();
         for (_, error) in &planned.failures {
-            self.print_error(error, error.help().as_deref());
+            if said.insert(error.to_string()) {
+                self.print_error(error, error.help().as_deref());
+            }
         }
         self.print_diagnostics(&planned.changeset.diagnostics, sources);
         self.print_changeset(&planned.changeset, sources, output, puts_per_second)?;
