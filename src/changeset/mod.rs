@@ -178,6 +178,8 @@ pub enum SkipReason {
     BackupOf(Tag),
     /// Another source was picked for this target of the source that would be removed.
     NotPicked(Tag),
+    /// As a saved changeset says it, in words that this program does not know.
+    Saved(String),
 }
 
 /// How many changes of each kind there are.

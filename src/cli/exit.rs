@@ -43,6 +43,20 @@ impl Exit {
             Self::Terminated => 143,
         }
     }
+
+    /// What went wrong, in a word; `None` if nothing did.
+    pub fn failure(self) -> Option<&'static str> {
+        match self {
+            Self::Done | Self::Changes => None,
+            Self::Error => Some("error"),
+            Self::Incomplete => Some("incomplete"),
+            Self::Stale => Some("stale"),
+            Self::Refused => Some("refused"),
+            Self::Declined => Some("declined"),
+            Self::Usage => Some("usage"),
+            Self::Interrupted | Self::Terminated => Some("interrupted"),
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

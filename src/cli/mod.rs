@@ -3,22 +3,27 @@
 mod apply;
 mod approval;
 mod args;
+mod ci;
 mod connect;
 mod environment;
 mod error;
+mod event_log;
 mod exit;
 mod identity;
 mod input;
 mod interrupt;
+mod manual;
 mod output;
 mod plan;
 mod planning;
 mod sandbox;
+mod schema;
 mod show;
 mod validate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
@@ -28,6 +33,8 @@ pub use exit::Exit;
 
 use crate::render::{Printer, Verbosity, Written};
 use args::GlobalArgs;
+use ci::GithubReport;
+use event_log::EventLog;
 
 /// Retag images in Amazon ECR in bulk, without pulling an image.
 ///
@@ -64,12 +71,23 @@ enum Command {
     /// Run the embedded registry, or fill it
     #[command(subcommand)]
     Sandbox(sandbox::SandboxCommand),
+    /// Print the JSON Schema of a plan file, a changeset, an event or a journal
+    Schema(schema::SchemaArgs),
+    /// Print what a shell completes this program's commands and options from
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page
+    Man(manual::ManArgs),
 }
 
 /// What every command is given.
+#[derive(Clone)]
 pub(crate) struct Session {
-    pub(crate) printer: Printer,
+    pub(crate) printer: Arc<Printer>,
     pub(crate) environment: Environment,
+    /// Where `apply --json` writes its lines; nowhere for other commands.
+    events: EventLog,
+    /// What GitHub is told when the command has ended; nothing elsewhere.
+    github: Option<Arc<GithubReport>>,
 }
 
 /// Runs the program with these arguments and says how it ended.
@@ -84,15 +102,41 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -
         _ => Verbosity::Verbose,
     };
     let printer = Printer::new(&environment.streams, cli.global.color, verbosity);
-    let session = Session { printer, environment };
-    let done = match cli.command {
-        Command::Validate(args) => validate::run(&session, &args),
-        Command::Show(args) => show::run(&session, &args),
-        Command::Plan(args) => block_on(plan::run(&session, &args)),
-        Command::Apply(args) => block_on(apply::run(&session, &args)),
-        Command::Sandbox(command) => sandbox::run(&session, &command),
+    let is_on_github = cli.global.github || environment.get("GITHUB_ACTIONS") == Some("true");
+    let session = Session {
+        printer: Arc::new(printer),
+        environment,
+        events: EventLog::default(),
+        github: is_on_github.then(Arc::default),
     };
-    done.unwrap_or_else(|error| session.report(&error)).into()
+    let done = session.run(&cli.command);
+    let exit = done
+        .as_ref()
+        .copied()
+        .unwrap_or_else(|error| session.report(error));
+    match session.tell_github(&done) {
+        Err(error) if exit == Exit::Done => session.report(&error).into(),
+        Err(error) => {
+            session.report(&error);
+            exit.into()
+        }
+        Ok(()) => exit.into(),
+    }
+}
+
+impl Session {
+    fn run(&self, command: &Command) -> Result<Exit, CliError> {
+        match command {
+            Command::Validate(args) => validate::run(self, args),
+            Command::Show(args) => show::run(self, args),
+            Command::Plan(args) => block_on(plan::run(self, args)),
+            Command::Apply(args) => block_on(apply::run(self, args)),
+            Command::Sandbox(command) => sandbox::run(self, command),
+            Command::Schema(args) => schema::run(self, args),
+            Command::Completions(args) => manual::completions(self, args),
+            Command::Man(args) => manual::man(self, args),
+        }
+    }
 }
 
 /// Runs a command that calls registries; what still runs in the background when it is done is left behind.
@@ -139,6 +183,11 @@ impl Session {
     pub(crate) fn print_error(&self, error: &dyn std::error::Error, help: Option<&str>) {
         self.printer
             .err(&crate::render::error_text(error, help, self.printer.err_look()));
+        if self.github.is_some() {
+            self.printer
+                .err(&crate::render::github_error(&error.to_string(), help));
+        }
+        self.events.error(error, help);
     }
 
     /// Prints what was asked for; a reader that has gone away ends a command quietly.

@@ -19,6 +19,7 @@ mod progress;
 mod prompt;
 mod summary;
 mod text;
+mod validation;
 
 pub use changeset::{ChangesetView, changeset_text};
 pub use diagnostic::diagnostics_text;
@@ -33,3 +34,4 @@ pub use printer::{Environment, Printer, Verbosity, Written};
 pub use progress::{Phase, Progress, ProgressStatus};
 pub use prompt::{APPROVAL, prompt_text};
 pub use text::{Look, escape, escape_json};
+pub use validation::validation_json;
