@@ -58,7 +58,7 @@ struct ImageArgs {
     /// The repository (required)
     #[arg(long, value_name = "NAME")]
     repository_name: Option<String>,
-    /// The manifest: text, file://PATH or fileb://PATH (required)
+    /// The manifest: text, `file://PATH` or `fileb://PATH` (required)
     #[arg(long, value_name = "MANIFEST")]
     image_manifest: Option<String>,
     /// The manifest's media type, where the manifest does not say it
@@ -77,10 +77,10 @@ struct ImageArgs {
 
 #[derive(Debug, Args)]
 struct InputArgs {
-    /// Read what options do not say from this JSON, text or file://PATH
+    /// Read what options do not say from this JSON, text or `file://PATH`
     #[arg(long, value_name = "JSON", help_heading = INPUT)]
     cli_input_json: Option<String>,
-    /// Read what options do not say from this YAML, text or file://PATH
+    /// Read what options do not say from this YAML, text or `file://PATH`
     #[arg(long, value_name = "YAML", help_heading = INPUT)]
     cli_input_yaml: Option<String>,
     /// Print a sample and call nothing; `output` checks the options
