@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Change, Changeset, Counts, Unchanged};
-use crate::diagnostic::{Diagnostic, Severity, Sources};
+use crate::diagnostic::{Diagnostic, Sources};
 use crate::model::{Address, Digest, RegistryKey, Tag};
 use crate::plan::Limits;
 
@@ -366,10 +366,7 @@ impl Document {
                 skipped: u64::try_from(changeset.skipped.len()).unwrap_or(u64::MAX),
                 put_image_calls: counts.puts(),
             },
-            errored: changeset
-                .diagnostics
-                .iter()
-                .any(|d| d.severity != Severity::Warning),
+            errored: changeset.is_errored(),
         }
     }
 

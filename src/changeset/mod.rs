@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{AccountId, Address, Digest, Region, RegistryKey, Tag};
 use crate::plan::{Limits, PlanSource};
 
@@ -55,6 +55,15 @@ pub struct Changeset {
     pub limits: Limits,
     /// What there is to say about the plan, in the order of the plan file.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether a registry could not be read completely, so that there may be more to do.
+    pub is_incomplete: bool,
+}
+
+impl Changeset {
+    /// Whether anything forbids to save or apply it: an error, a refusal, or something that could not be read.
+    pub fn is_errored(&self) -> bool {
+        self.is_incomplete || self.diagnostics.iter().any(|d| d.severity != Severity::Warning)
+    }
 }
 
 /// The account and region behind a registry of the plan.

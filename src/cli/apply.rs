@@ -203,6 +203,7 @@ async fn apply_plans(
     if planned.has_refusals() {
         return Ok(Exit::Refused);
     }
+    let is_partial = !planned.failures.is_empty();
     let question = question(args, &planned, &connections);
     let changeset = planned.changeset;
     refuse_unexpected(args, &changeset)?;
@@ -222,7 +223,14 @@ async fn apply_plans(
     let resume = "run the same command again";
     let exit = carry_out(session, args, interrupt, context, &connections, saved, resume).await;
     connections.close()?;
-    exit
+    // What was left out makes even a perfect run incomplete.
+    exit.map(|exit| {
+        if is_partial && exit == Exit::Done {
+            Exit::Incomplete
+        } else {
+            exit
+        }
+    })
 }
 
 /// A changeset that is about to be carried out, and what its journal says of it.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ColorChoice, ValueEnum, ValueHint};
 
 use crate::model::Region;
@@ -12,7 +13,7 @@ use crate::registry::Rate;
 #[derive(Debug, Clone, Args)]
 pub(super) struct GlobalArgs {
     /// When to colour [env: NO_COLOR, CLICOLOR_FORCE, FORCE_COLOR]
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_default_value = true, help_heading = "General")]
+    #[arg(long, global = true, value_parser = color_parser(), value_name = "WHEN", default_value = "auto", hide_default_value = true, help_heading = "General")]
     pub(super) color: ColorChoice,
     /// Print only what was asked for, warnings and errors
     #[arg(
@@ -61,6 +62,9 @@ pub(super) struct ScopeArgs {
     /// Do not change tags whose address matches this glob
     #[arg(long = "exclude", value_name = "GLOB", help_heading = "Scope")]
     pub(super) excludes: Vec<String>,
+    /// Leave out what could not be read of a registry; an apply then ends with 3
+    #[arg(long, help_heading = "Scope")]
+    pub(super) allow_partial: bool,
 }
 
 /// How registries are reached.
@@ -139,6 +143,20 @@ pub(super) enum Format {
     Markdown,
     /// One self-contained page
     Html,
+}
+
+/// Reads when to colour, in this program's words and in the AWS CLI's.
+fn color_parser() -> impl TypedValueParser<Value = ColorChoice> {
+    PossibleValuesParser::new([
+        PossibleValue::new("auto"),
+        PossibleValue::new("always").alias("on"),
+        PossibleValue::new("never").alias("off"),
+    ])
+    .map(|word| match word.as_str() {
+        "always" | "on" => ColorChoice::Always,
+        "never" | "off" => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    })
 }
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {

@@ -16,6 +16,7 @@ mod manual;
 mod output;
 mod plan;
 mod planning;
+mod put_image;
 mod sandbox;
 mod schema;
 mod show;
@@ -25,7 +26,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{ColorChoice, Parser, Subcommand};
+use clap::{ArgMatches, ColorChoice, CommandFactory as _, Parser, Subcommand};
 
 pub use environment::Environment;
 pub use error::CliError;
@@ -50,7 +51,7 @@ use event_log::EventLog;
 )]
 #[command(after_help = "\
 Exit codes: 0 done · 1 error · 2 there are changes (plan --detailed-exitcode) · 3 incomplete · 4 stale · 5 refused · \
-6 declined · 64 wrong usage · 130/143 interrupted")]
+6 declined · 64 wrong usage · 130/143 interrupted; put-image has those of the AWS CLI")]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -68,6 +69,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Change tags: of plan files after asking, or exactly as a saved changeset says
     Apply(apply::ApplyArgs),
+    /// Put one image, with the options and output of `aws ecr put-image`
+    PutImage(Box<put_image::PutImageArgs>),
     /// Run the embedded registry, or fill it
     #[command(subcommand)]
     Sandbox(sandbox::SandboxCommand),
@@ -92,9 +95,10 @@ pub(crate) struct Session {
 
 /// Runs the program with these arguments and says how it ended.
 pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return report_usage(&error, &environment),
+        Err(error) => return report_usage(&error, usage_exit(args), &environment),
     };
     let verbosity = match (cli.global.quiet, cli.global.verbose) {
         (true, _) => Verbosity::Quiet,
@@ -131,6 +135,7 @@ impl Session {
             Command::Show(args) => show::run(self, args),
             Command::Plan(args) => block_on(plan::run(self, args)),
             Command::Apply(args) => block_on(apply::run(self, args)),
+            Command::PutImage(args) => put_image::run(self, args),
             Command::Sandbox(command) => sandbox::run(self, command),
             Command::Schema(args) => schema::run(self, args),
             Command::Completions(args) => manual::completions(self, args),
@@ -153,17 +158,25 @@ fn block_on(command: impl Future<Output = Result<Exit, CliError>>) -> Result<Exi
     done
 }
 
+/// How wrong usage ends: `put-image` has the AWS CLI's code for it.
+///
+/// Which command was meant is asked of clap itself, errors aside.
+fn usage_exit(args: Vec<OsString>) -> Exit {
+    let lenient = Cli::command().ignore_errors(true).try_get_matches_from(args);
+    match lenient.ok().as_ref().and_then(ArgMatches::subcommand_name) {
+        Some(put_image::NAME) => Exit::AwsUsage,
+        _ => Exit::Usage,
+    }
+}
+
 /// Prints clap's message or help; clap's own code for wrong usage, 2, means something else here.
-fn report_usage(error: &clap::Error, environment: &Environment) -> ExitCode {
+fn report_usage(error: &clap::Error, exit: Exit, environment: &Environment) -> ExitCode {
     let printer = Printer::new(&environment.streams, ColorChoice::Auto, Verbosity::Normal);
     let text = error.render().ansi().to_string();
     if error.use_stderr() {
-        let text = match text.strip_prefix("error: ") {
-            Some(rest) => format!("Error: {rest}"),
-            None => text,
-        };
-        printer.err(&text);
-        Exit::Usage.into()
+        // Errors start alike, whoever found them; clap's colour codes may stand before the word.
+        printer.err(&text.replacen("error:", "Error:", 1));
+        exit.into()
     } else {
         match printer.out(&text) {
             Ok(_) => Exit::Done.into(),

@@ -1,5 +1,6 @@
 //! `plan`: what would change, shown and perhaps saved.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
@@ -91,8 +92,12 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
 impl Session {
     /// Prints everything there is to say about a changeset, but not the changeset.
     pub(super) fn print_messages(&self, planned: &Planned, sources: &Sources) {
+        // Registries with the same credentials fail in the same words.
+        let mut said = BTreeSet::new();
         for (_, error) in &planned.failures {
-            self.print_error(error, error.help().as_deref());
+            if said.insert(error.to_string()) {
+                self.print_error(error, error.help().as_deref());
+            }
         }
         self.print_diagnostics(&planned.changeset.diagnostics, sources);
     }

@@ -21,7 +21,7 @@ pub(super) struct Planned {
 impl Planned {
     /// Whether anything forbids to save or apply the changeset.
     pub(super) fn has_errors(&self) -> bool {
-        !self.failures.is_empty() || self.has(Severity::Error)
+        self.changeset.is_incomplete || self.has(Severity::Error)
     }
 
     /// Whether a policy or an expectation forbids to save or apply the changeset.
@@ -71,8 +71,12 @@ pub(super) async fn plan(
     context: &CallContext,
     args: (&ScopeArgs, &OutputArgs),
 ) -> Result<Planned, CliError> {
-    let (scope, output) = args;
-    let scope = Scope::new(&scope.targets, &scope.excludes, checked.plan.registries.len() > 1)?;
+    let (scope_args, output) = args;
+    let scope = Scope::new(
+        &scope_args.targets,
+        &scope_args.excludes,
+        checked.plan.registries.len() > 1,
+    )?;
     let progress = Progress::new();
     let survey = Survey {
         registries: &connections.registries,
@@ -88,6 +92,7 @@ pub(super) async fn plan(
         failures,
     } = progress.during(&session.printer, work).await;
     context.check()?;
+    changeset.is_incomplete &= !scope_args.allow_partial;
     changeset.diagnostics.extend(checked.warnings.iter().cloned());
     diagnostic::sort(&mut changeset.diagnostics);
     let failures = connections.failures.iter().cloned().chain(failures).collect();

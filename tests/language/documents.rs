@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::load;
 
 /// What planning says when it sees the registry; every other code is about the plan file itself.
-const OF_PLANNING: [Code; 22] = [
+const OF_PLANNING: &[Code] = &[
     Code::InvalidTarget,
     Code::TemplateFailed,
     Code::TargetConflict,
@@ -26,6 +26,7 @@ const OF_PLANNING: [Code; 22] = [
     Code::ImmutableTag,
     Code::TooManyTags,
     Code::LastTag,
+    Code::RegistryTwice,
     Code::LeftUntagged,
     Code::ReadsWhatItMoves,
     Code::ProtectedTag,
@@ -34,7 +35,6 @@ const OF_PLANNING: [Code; 22] = [
     Code::CircularBackup,
     Code::LimitPassed,
     Code::ArchivedSource,
-    Code::LeftOut,
     Code::LeftOut,
 ];
 

@@ -41,6 +41,11 @@ impl Document {
             }
         }
         changes.sort_by(|a, b| a.address.cmp(&b.address));
+        let diagnostics: Vec<Diagnostic> = self
+            .diagnostics
+            .iter()
+            .filter_map(DiagnosticRecord::to_diagnostic)
+            .collect();
         Ok(Changeset {
             name: self.name.clone(),
             created_at: self.created_at.as_deref().map(parse::<Timestamp>).transpose()?,
@@ -66,11 +71,8 @@ impl Document {
                 moves: self.limits.moves,
                 removes: self.limits.removes,
             },
-            diagnostics: self
-                .diagnostics
-                .iter()
-                .filter_map(DiagnosticRecord::to_diagnostic)
-                .collect(),
+            is_incomplete: self.errored && diagnostics.iter().all(|d| d.severity == Severity::Warning),
+            diagnostics,
         })
     }
 
