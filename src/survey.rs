@@ -14,7 +14,7 @@ use crate::changeset::{
 use crate::diagnostic::{self, Code, Diagnostic};
 use crate::event::{Event, Events};
 use crate::inventory::Inventory;
-use crate::model::{AccountId, Digest, Region, RegistryKey, RepositoryName};
+use crate::model::{AccountId, Address, Digest, Region, RegistryKey, RepositoryName};
 use crate::plan::{Plan, Reads, RepositoryReads};
 use crate::registry::{CallContext, Observation, Questions, Reader, Registry, RegistryError, observe};
 
@@ -65,14 +65,14 @@ pub async fn survey(plan: &Plan, survey: Survey<'_>) -> Surveyed {
     Surveyed { changeset, failures }
 }
 
-/// Reads all registries at once, or one repository of each, and hands on each repository as it arrives; gives what
-/// could not be read, sorted.
+/// Reads all registries at once and hands on each repository as it arrives; gives what could not be read, sorted.
 ///
-/// A repository that a rule names and that does not exist does not arrive.
+/// With `only`, reads the repository of that address, its tag included, and no other. A repository that a rule names
+/// and that does not exist does not arrive.
 pub async fn visit(
     plan: &Plan,
     survey: Survey<'_>,
-    only: Option<&RepositoryName>,
+    only: Option<&Address>,
     mut arrived: impl FnMut(&RegistryKey, Inventory),
 ) -> Vec<(RegistryKey, RegistryError)> {
     let desks: Vec<Desk<'_>> = survey
@@ -126,12 +126,12 @@ impl<'a> Desk<'a> {
         key: &'a RegistryKey,
         registry: &'a Registry,
         survey: Survey<'a>,
-        only: Option<&RepositoryName>,
+        only: Option<&'a Address>,
     ) -> Self {
         let wanted = only.map_or_else(
             || plan.repositories(key),
-            |repository| RepositoryReads {
-                exact: BTreeSet::from([repository.clone()]),
+            |only| RepositoryReads {
+                exact: BTreeSet::from([only.repository.clone()]),
                 has_globs: false,
             },
         );
@@ -139,7 +139,13 @@ impl<'a> Desk<'a> {
             key,
             reader: Reader::new(registry, survey.context),
             wanted,
-            reads: Box::new(move |repository| plan.reads(key, repository)),
+            reads: Box::new(move |repository| {
+                let mut reads = plan.reads(key, repository)?;
+                if let (Reads::Named { tags, .. }, Some(only)) = (&mut reads, only) {
+                    tags.insert(only.tag.clone());
+                }
+                Some(reads)
+            }),
             losing: Box::new(move |inventory| images_losing_tags(&input(plan, key, inventory, survey))),
         }
     }

@@ -123,7 +123,7 @@ fn collect_rule<'a>(
         if !input.is_in_scope(target) {
             continue;
         }
-        match pick::pick(rule, &rivals, input) {
+        match pick::pick(rule, &rivals, input.inventory) {
             Ok(picked) => {
                 wishes.add(target, &picked, rule, diagnostics);
                 picked_by_target.insert(target, picked);

@@ -9,10 +9,13 @@ mod environment;
 mod error;
 mod event_log;
 mod exit;
+mod explain;
 mod identity;
+mod init;
 mod input;
 mod interrupt;
 mod manual;
+mod matching;
 mod output;
 mod plan;
 mod planning;
@@ -20,6 +23,7 @@ mod put_image;
 mod sandbox;
 mod schema;
 mod show;
+mod tags_file;
 mod validate;
 
 use std::ffi::OsString;
@@ -63,6 +67,8 @@ struct Cli {
 enum Command {
     /// Check plan files without asking any registry
     Validate(validate::ValidateArgs),
+    /// Show which tags each rule takes, what they become, and why others are left out
+    Match(matching::MatchArgs),
     /// Show what would change
     Plan(plan::PlanCommandArgs),
     /// Print a saved changeset
@@ -71,6 +77,10 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Put one image, with the options and output of `aws ecr put-image`
     PutImage(Box<put_image::PutImageArgs>),
+    /// Show why a tag is changed, kept, skipped or not touched
+    Explain(explain::ExplainArgs),
+    /// Print a plan file to start from
+    Init(init::InitArgs),
     /// Run the embedded registry, or fill it
     #[command(subcommand)]
     Sandbox(sandbox::SandboxCommand),
@@ -132,6 +142,9 @@ impl Session {
     fn run(&self, command: &Command) -> Result<Exit, CliError> {
         match command {
             Command::Validate(args) => validate::run(self, args),
+            Command::Match(args) => block_on(matching::run(self, args)),
+            Command::Explain(args) => block_on(explain::run(self, args)),
+            Command::Init(args) => block_on(init::run(self, args)),
             Command::Show(args) => show::run(self, args),
             Command::Plan(args) => block_on(plan::run(self, args)),
             Command::Apply(args) => block_on(apply::run(self, args)),

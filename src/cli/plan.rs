@@ -1,6 +1,5 @@
 //! `plan`: what would change, shown and perhaps saved.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
@@ -38,11 +37,7 @@ pub(super) struct PlanCommandArgs {
 
 pub(super) async fn run(session: &Session, args: &PlanCommandArgs) -> Result<Exit, CliError> {
     let interrupt = Interrupt::default();
-    match interrupt.watch(Box::pin(plan(session, args, &interrupt))).await {
-        Ok(Err(_)) if interrupt.exit().is_some() => Ok(interrupt.exit().unwrap_or(Exit::Interrupted)),
-        Ok(done) => done,
-        Err(exit) => Ok(exit),
-    }
+    interrupt.run(plan(session, args, &interrupt)).await
 }
 
 async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) -> Result<Exit, CliError> {
@@ -92,13 +87,7 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
 impl Session {
     /// Prints everything there is to say about a changeset, but not the changeset.
     pub(super) fn print_messages(&self, planned: &Planned, sources: &Sources) {
-        // Registries with the same credentials fail in the same words.
-        let mut said = BTreeSet::new();
-        for (_, error) in &planned.failures {
-            if said.insert(error.to_string()) {
-                self.print_error(error, error.help().as_deref());
-            }
-        }
+        self.print_failures(&planned.failures);
         self.print_diagnostics(&planned.changeset.diagnostics, sources);
     }
 }

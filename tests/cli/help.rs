@@ -5,18 +5,22 @@ use insta::assert_snapshot;
 use crate::support::Folder;
 
 /// Every command, and `""` for the program itself.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 15] = [
     "",
     "validate",
+    "match",
     "plan",
     "show",
     "apply",
+    "explain",
+    "init",
     "sandbox",
     "sandbox serve",
     "sandbox reset",
     "sandbox seed",
     "schema",
     "completions",
+    "man",
 ];
 
 #[test]

@@ -5,4 +5,5 @@
 mod documents;
 mod examples;
 mod help;
+mod looking;
 mod support;
