@@ -294,6 +294,7 @@ async fn carry_out(
     refuse_unexpected(args, &saved.changeset)?;
     refuse_beyond_limits(args, &saved.changeset)?;
     if saved.changeset.changes.is_empty() {
+        session.events.recap(&saved.changeset, &Outcome::nothing());
         return Ok(Exit::Done);
     }
     let journal = open_journal(session, args, &saved)?;

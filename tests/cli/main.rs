@@ -4,6 +4,9 @@
 
 mod documents;
 mod examples;
+mod exits;
+mod flow;
 mod help;
 mod looking;
+mod machines;
 mod support;
