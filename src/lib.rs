@@ -5,7 +5,8 @@
 //! - [`yaml`] reads text into a tree that knows where everything stands,
 //! - [`plan`] makes of it rules that are checked: which tags of which repositories become what,
 //! - [`registry`] calls ECR, and reads an [`inventory`] of each repository that the rules speak of,
-//! - [`changeset`] compares the two and decides what will be done, in which order,
+//! - [`changeset`] compares the two and decides what will be done, in which order; [`survey`] brings it the
+//!   repositories one by one,
 //! - [`apply`] does it, tells what happens in [`event`]s, and keeps a journal,
 //! - [`render`] prints all of it; [`cli`] holds the commands, each of which gathers, calls and renders.
 //!
@@ -29,4 +30,5 @@ pub mod put_image;
 pub mod registry;
 pub mod render;
 pub mod sandbox;
+pub mod survey;
 pub mod yaml;

@@ -25,6 +25,7 @@ pub struct Draft {
     present: BTreeSet<(RegistryKey, RepositoryName)>,
     matched_rules: BTreeSet<(String, RegistryKey)>,
     unmatched: BTreeMap<String, BTreeSet<RepositoryName>>,
+    unread: BTreeSet<RegistryKey>,
 }
 
 impl Draft {
@@ -62,6 +63,11 @@ impl Draft {
         }
         self.skipped.extend(planned.skipped);
         self.diagnostics.extend(planned.diagnostics);
+    }
+
+    /// Notes that a registry could not be read completely: what did not arrive from it may be there all the same.
+    pub fn miss(&mut self, registry: &RegistryKey) {
+        self.unread.insert(registry.clone());
     }
 
     /// Finishes the changeset, with what can only be said once every repository has arrived.
@@ -121,7 +127,11 @@ impl Draft {
                 if !rule.repositories.matches(repository) {
                     continue;
                 }
-                for registry in &rule.registries {
+                for registry in rule
+                    .registries
+                    .iter()
+                    .filter(|registry| !self.unread.contains(*registry))
+                {
                     if self.present.contains(&(registry.clone(), repository.clone())) {
                         continue;
                     }
@@ -139,11 +149,15 @@ impl Draft {
                         .extend(diagnostic.map(|d| d.at(span, format!("rule `{}`", rule.name))));
                 }
             }
+            let may_match_unread = rule
+                .registries
+                .iter()
+                .any(|registry| self.unread.contains(registry));
             let matches_somewhere = rule.registries.iter().any(|registry| {
                 self.matched_rules
                     .contains(&(rule.name.clone(), registry.clone()))
             });
-            if rule.repositories.has_globs() && !matches_somewhere {
+            if rule.repositories.has_globs() && !matches_somewhere && !may_match_unread {
                 let diagnostic = report(
                     Code::NoRepositoryMatches,
                     format!("no repository matches the patterns of rule `{}`", rule.name),

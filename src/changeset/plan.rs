@@ -88,7 +88,7 @@ pub fn plan_repository(input: &Input<'_>) -> RepositoryPlan {
         diagnostics,
     };
     let unmatched = wishes.unmatched.iter().map(|rule| rule.name.clone()).collect();
-    let warns_of_reading = reads_what_it_moves(input, &wishes);
+    let warns_of_reading = reads_what_it_moves(&wishes);
     planner.decide(wishes);
     planner.leave_out_what_lacks_its_requirements();
     guard::check_images(&mut planner);
@@ -607,7 +607,7 @@ fn protected(address: &str, what: &str) -> Diagnostic {
 }
 
 /// The tags that the plan reads and also moves, with what to say if any of them changes.
-fn reads_what_it_moves(input: &Input<'_>, wishes: &Wishes<'_>) -> Vec<([Tag; 2], Diagnostic)> {
+fn reads_what_it_moves(wishes: &Wishes<'_>) -> Vec<([Tag; 2], Diagnostic)> {
     let mut found = Vec::new();
     let is_guarded = |target: &Tag, wish: &Wish<'_>| {
         wish.requests
@@ -624,10 +624,9 @@ fn reads_what_it_moves(input: &Input<'_>, wishes: &Wishes<'_>) -> Vec<([Tag; 2],
         if moved.source.as_ref() == Some(read) || is_guarded(target, wish) || is_guarded(read, moved) {
             continue;
         }
-        let repository = &input.inventory.repository;
+        // Without the repository, so that it is said once however many repositories the rules apply to.
         let message = format!(
-            "`{repository}:{target}` is read from `{read}`, which this plan also moves: a second run would \
-             mean something else"
+            "`{target}` is read from `{read}`, which this plan also moves: a second run would mean something else"
         );
         let mut diagnostic = Diagnostic::warning(Code::ReadsWhatItMoves, message).help(
             "use `backup` to keep the old image, or `expect` to say where the tags must be, or save the changeset \

@@ -11,7 +11,7 @@ use super::approval::{self, AutoApprove};
 use super::args::{ConnectionArgs, Format, OutputArgs, PlanArgs, ScopeArgs, parse_rate, parse_span};
 use super::connect::{self, Connections};
 use super::interrupt::Interrupt;
-use super::planning::{self, Gathering, Planned};
+use super::planning::{self, Planned};
 use super::{CliError, Exit, Session, identity, input, show};
 use crate::apply::journal::{Header, Journal, Question};
 use crate::apply::{self, OnError, Options};
@@ -181,7 +181,6 @@ async fn apply_plans(
     let Some(checked) = session.checked(loaded) else {
         return Ok(Exit::Error);
     };
-    let scope = planning::scope(&args.scope, &checked.plan)?;
     let connections = connect::connect(
         &checked.plan.registries,
         &args.connection,
@@ -189,18 +188,8 @@ async fn apply_plans(
         &session.environment,
     )
     .await?;
-    let progress = Progress::new();
-    let gathering = Gathering {
-        connections: &connections,
-        scope: &scope,
-        context,
-        events: &progress.events(),
-        environment: &session.environment,
-        keeps_unchanged: args.output.full,
-    };
-    let mut planned = progress
-        .during(&session.printer, planning::gather(&checked, &gathering))
-        .await?;
+    let given = (&args.scope, &args.output);
+    let mut planned = planning::plan(session, &checked, &connections, context, given).await?;
     if let Some(approve) = args.auto_approve {
         planned.changeset.approve(approve.into());
     }

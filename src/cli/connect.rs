@@ -55,8 +55,9 @@ pub(super) async fn connect(
         failures: Vec::new(),
         sandbox,
     };
-    for registry in registries {
-        match registry::connect(registry, &options).await {
+    let connected = registry::connect_all(registries, &options).await;
+    for (registry, connected) in registries.iter().zip(connected) {
+        match connected {
             Ok(connected) => {
                 connections.registries.insert(registry.key.clone(), connected);
             }

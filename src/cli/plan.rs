@@ -6,12 +6,11 @@ use clap::{Args, ValueHint};
 
 use super::args::{ConnectionArgs, OutputArgs, PlanArgs, ScopeArgs};
 use super::interrupt::Interrupt;
-use super::planning::{self, Gathering, Planned};
+use super::planning::{self, Planned};
 use super::{CliError, Exit, Session, connect, input};
 use crate::changeset::file::Document;
 use crate::diagnostic::Sources;
 use crate::registry::{CallContext, Rate};
-use crate::render::Progress;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -50,7 +49,6 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
     let Some(checked) = session.checked(loaded) else {
         return Ok(Exit::Error);
     };
-    let scope = planning::scope(&args.scope, &checked.plan)?;
     let connections = connect::connect(
         &checked.plan.registries,
         &args.connection,
@@ -59,18 +57,8 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
     )
     .await?;
     let context = CallContext::new(session.environment.seed).with_cancel(interrupt.token().clone());
-    let progress = Progress::new();
-    let gathering = Gathering {
-        connections: &connections,
-        scope: &scope,
-        context: &context,
-        events: &progress.events(),
-        environment: &session.environment,
-        keeps_unchanged: args.output.full,
-    };
-    let planned = progress
-        .during(&session.printer, planning::gather(&checked, &gathering))
-        .await?;
+    let given = (&args.scope, &args.output);
+    let planned = planning::plan(session, &checked, &connections, &context, given).await?;
     connections.close()?;
     session.print_planned(
         &planned,

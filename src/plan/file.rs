@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
@@ -53,7 +52,7 @@ macro_rules! mapping {
 
 mapping! {
     /// A plan for ecr-retag: which tags of which repositories in Amazon ECR should be named what.
-    #[schemars(rename = "Plan")]
+    #[schemars(rename = "Plan", title = "ecr-retag plan file")]
     PlanFile [origin] as "a plan file"
     required {
         /// The version of the plan file's format: 1.
@@ -328,36 +327,4 @@ impl Choice for OnMissing {
 
 impl Choice for OnProtected {
     const WORDS: &'static [(&'static str, Self)] = &[("fail", Self::Fail), ("skip", Self::Skip)];
-}
-
-/// The JSON Schema of plan files, draft 2020-12: what `schemas/plan.schema.json` holds.
-pub fn schema() -> serde_json::Value {
-    let settings =
-        SchemaSettings::draft2020_12().with_transform(schemars::transform::RecursiveTransform(without_null));
-    settings
-        .into_generator()
-        .into_root_schema_for::<PlanFile>()
-        .to_value()
-}
-
-/// An optional key is absent or has a value; `null` is neither.
-fn without_null(schema: &mut Schema) {
-    let Some(object) = schema.as_object_mut() else {
-        return;
-    };
-    let is_null = |value: &serde_json::Value| *value == json!("null") || *value == json!({ "type": "null" });
-    for key in ["type", "anyOf"] {
-        let Some(serde_json::Value::Array(options)) = object.get_mut(key) else {
-            continue;
-        };
-        options.retain(|option| !is_null(option));
-        if let ([only], "type") = (options.as_slice(), key) {
-            let only = only.clone();
-            object.insert(key.to_owned(), only);
-        } else if let ([serde_json::Value::Object(only)], "anyOf") = (options.as_slice(), key) {
-            let only = only.clone();
-            object.remove(key);
-            object.extend(only);
-        }
-    }
 }

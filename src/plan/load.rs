@@ -68,8 +68,15 @@ fn read(text: &str, source: u32, report: &mut Report) -> Option<PlanFile> {
         text,
         report: &mut own,
     };
-    if node.value == Value::Empty {
-        let problem = Diagnostic::error(Code::EmptyFile, "the plan file is empty");
+    let problem = match &node.value {
+        Value::Mapping(_) => None,
+        Value::Empty => Some(Diagnostic::error(Code::EmptyFile, "the plan file is empty")),
+        other => {
+            let message = format!("a plan file is a mapping, this is {}", other.kind());
+            Some(Diagnostic::error(Code::WrongType, message))
+        }
+    };
+    if let Some(problem) = problem {
         let span = reader.span(&node);
         report.push(problem.at(span, "").help("begin with `version: 1` and `rules:`"));
         return None;

@@ -22,6 +22,7 @@ mod reader;
 mod reads;
 mod report;
 mod repositories;
+mod schema;
 mod select;
 mod target;
 #[cfg(test)]
@@ -30,12 +31,12 @@ mod var_file;
 mod version;
 
 pub use check::VariableInputs;
-pub use file::schema;
 pub use glob::Glob;
 pub use load::{Loaded, PlanInput, load};
 pub use map::TagMap;
 pub use reads::RepositoryReads;
 pub use repositories::RepositorySet;
+pub use schema::schema;
 pub use select::{Moment, Pattern, Selector};
 pub use target::Template;
 pub use version::VersionPattern;

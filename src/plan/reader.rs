@@ -1,13 +1,18 @@
 //! From a YAML tree to the structs of the plan file, reporting everything that does not fit.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 
 use super::report::{Report, did_you_mean, listed, quoted};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::yaml::{Node, Value};
+
+/// The most items of a list: a plan file with more is better split, and a longer list of tags is a mapping file.
+const ITEMS_MAX: usize = 10_000;
+
+/// The most entries of a mapping whose keys the user makes up.
+pub(super) const ENTRIES_MAX: usize = 100_000;
 
 /// What reading a file needs to hand: which source it is, and where problems go.
 pub(super) struct Reader<'a> {
@@ -85,6 +90,19 @@ impl Reader<'_> {
         };
         let span = self.span(node);
         self.report.push(problem.at(span, ""));
+    }
+
+    /// Whether there are no more items than allowed; else it is reported, and none of them is looked at.
+    fn is_short(&mut self, node: &Node, key: &str, (count, max): (usize, usize)) -> bool {
+        if count > max {
+            let problem = Diagnostic::error(
+                Code::TooMany,
+                format!("{} has {count} entries, {max} are allowed", quoted(key)),
+            );
+            let span = self.span(node);
+            self.report.push(problem.at(span, ""));
+        }
+        count <= max
     }
 
     /// Whether what looks like no value is a tag of YAML, such as in `- !shop/legacy-*`.
@@ -182,7 +200,17 @@ impl<'n> Fields<'n> {
 
     /// Reports the keys that nobody took.
     pub(super) fn finish(self, reader: &mut Reader<'_>) -> Origin {
-        for (key, (span, _)) in self.entries {
+        let mut unknown: Vec<(Span, &str)> = self
+            .entries
+            .into_iter()
+            .map(|(key, (span, _))| (span, key))
+            .collect();
+        unknown.sort_unstable();
+        for (span, key) in unknown {
+            if reader.report.is_full() {
+                reader.report.leave_out();
+                continue;
+            }
             let all = format!("it takes {}", listed(self.known.iter().copied()));
             reader.report.push(
                 Diagnostic::error(
@@ -310,6 +338,9 @@ impl<T: FromNode> FromNode for Many<T> {
                     .help("name at least one, or take the key away"),
             );
         }
+        if !reader.is_short(node, key, (items.len(), ITEMS_MAX)) {
+            return None;
+        }
         let read = items.iter().filter_map(|item| T::from_node(item, key, reader));
         Some(Self(read.collect()))
     }
@@ -321,6 +352,9 @@ impl<T: FromNode> FromNode for Entries<T> {
             reader.wrong_type(node, key, "a mapping");
             return None;
         };
+        if !reader.is_short(node, key, (pairs.len(), ENTRIES_MAX)) {
+            return None;
+        }
         let mut places: BTreeMap<&str, Span> = BTreeMap::new();
         let mut entries = Vec::with_capacity(pairs.len());
         for (key_node, value) in pairs {
@@ -337,77 +371,5 @@ impl<T: FromNode> FromNode for Entries<T> {
             entries.push((Text { text, span }, value));
         }
         Some(Self(entries))
-    }
-}
-
-impl JsonSchema for Text {
-    fn schema_name() -> Cow<'static, str> {
-        "Text".into()
-    }
-
-    /// Editors read `1.10` as a number and `no` as a boolean; the program takes both as they are written.
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "Text, taken as it is written: 1.10, 007 and no need no quotes.",
-            "type": ["string", "number", "boolean"],
-        })
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Spanned<T> {
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
-
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Many<T> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("ListOf{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "array", "minItems": 1, "items": generator.subschema_for::<T>() })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("OneOrMany{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<T>();
-        let many = generator.subschema_for::<Many<T>>();
-        json_schema!({ "anyOf": [one, many] })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Entries<T> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("MappingOf{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<T>() })
-    }
-
-    fn inline_schema() -> bool {
-        true
     }
 }

@@ -18,11 +18,22 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         self.has_errors |= diagnostic.severity == Severity::Error;
-        if self.diagnostics.len() < DIAGNOSTICS_MAX {
-            self.diagnostics.push(diagnostic);
-        } else {
+        if self.is_full() {
             self.left_out += 1;
+        } else {
+            self.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Whether nothing more is kept, so that making a message is in vain.
+    pub(super) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= DIAGNOSTICS_MAX
+    }
+
+    /// Counts an error that is not made into a message.
+    pub(super) fn leave_out(&mut self) {
+        self.has_errors = true;
+        self.left_out += 1;
     }
 
     /// Adds what another report holds.

@@ -3,16 +3,13 @@
 //! The lines `# ADDRESS will be created`, `Plan: 1 to add, …` and `No changes. …` are terraform's, so that what
 //! reads a terraform plan reads this.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
 use anstyle::Style;
 
 use super::grouping::{self, Entry, Kind};
-use super::text::{self, Look, counted, escape, len};
-use crate::changeset::{Change, Changeset, Counts, RegistryIdentity, SkipReason};
-use crate::diagnostic::Severity;
-use crate::model::{Digest, RegistryKey};
+use super::summary::{facts_line, is_errored, is_qualified, plan_line, sections};
+use super::text::{self, Look, counted, escape, len, push};
+use crate::changeset::{Change, Changeset};
+use crate::model::Digest;
 
 /// A list of changes that takes more lines is too long to read; changes that are alike become one line.
 const PAGE_LINES_MAX: usize = 60;
@@ -80,67 +77,14 @@ pub fn changeset_text(changeset: &Changeset, view: &ChangesetView<'_>) -> String
     out
 }
 
-/// Whether the plan has errors or refusals, so that nothing will be done.
-pub(super) fn is_errored(changeset: &Changeset) -> bool {
-    changeset
-        .diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity != Severity::Warning)
-}
-
-/// Whether addresses carry the registry's name.
-pub(super) fn is_qualified(changeset: &Changeset) -> bool {
-    changeset.registries.len() > 1
-}
-
-/// `ACCOUNT/REGION`.
-pub(super) fn place(registry: &RegistryIdentity) -> String {
-    format!("{}/{}", registry.account, registry.region)
-}
-
-/// The changes of one registry.
-pub(super) struct Section<'a> {
-    /// `ACCOUNT/REGION`.
-    pub place: String,
-    pub changes: Vec<&'a Change>,
-}
-
-/// The changes by registry, in the order of their names; a registry without changes is left out.
-pub(super) fn sections(changeset: &Changeset) -> Vec<Section<'_>> {
-    let places: BTreeMap<&RegistryKey, String> = changeset
-        .registries
-        .iter()
-        .map(|registry| (&registry.key, place(registry)))
-        .collect();
-    let mut by_registry: BTreeMap<&RegistryKey, Vec<&Change>> = BTreeMap::new();
-    for change in &changeset.changes {
-        by_registry
-            .entry(&change.address.registry)
-            .or_default()
-            .push(change);
-    }
-    by_registry
-        .into_iter()
-        .map(|(key, changes)| Section {
-            place: places.get(key).cloned().unwrap_or_else(|| key.to_string()),
-            changes,
-        })
-        .collect()
-}
-
 /// The lines that each registry may take, or no limit if all changes fit on a page.
 fn lines_max(changeset: &Changeset, section_count: usize, is_full: bool) -> Option<usize> {
     let fits = changeset.changes.len() * 2 <= PAGE_LINES_MAX;
     (!is_full && !fits).then(|| (COLLAPSED_LINES_MAX / section_count.max(1)).max(6))
 }
 
-/// Writing to a string cannot fail.
-pub(super) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(text);
-}
-
 pub(super) fn push_entries(out: &mut String, entries: &[Entry<'_>], is_qualified: bool, look: Look) {
-    let columns = Columns::of(entries, look);
+    let columns = Columns::of(entries, is_qualified, look);
     for entry in entries {
         let style = match entry.kind() {
             Kind::Create => text::ADDED,
@@ -187,9 +131,10 @@ pub(super) fn group_cell(entry: &Entry<'_>, is_qualified: bool) -> String {
         count => push(&mut cell, format_args!(" in {count} repositories")),
     }
     if entry.tag().is_none() {
+        // An example, apart as a column of its own: Atlantis takes the line for a change only then.
         push(
             &mut cell,
-            format_args!(", such as {}", entry.first.address.to_text(is_qualified)),
+            format_args!("   {}, …", entry.first.address.to_text(is_qualified)),
         );
     }
     cell
@@ -209,7 +154,7 @@ struct Columns {
 
 impl Columns {
     /// The tags of what is created or moved decide; that of a removal may run into the place of the second digest.
-    fn of(entries: &[Entry<'_>], look: Look) -> Self {
+    fn of(entries: &[Entry<'_>], is_qualified: bool, look: Look) -> Self {
         const GAP: usize = 3;
         let widest = |removals: bool| {
             entries
@@ -224,7 +169,7 @@ impl Columns {
         let group_reason = entries
             .iter()
             .filter(|entry| !entry.is_single())
-            .map(|entry| group_cell(entry, true).chars().count() + GAP)
+            .map(|entry| group_cell(entry, is_qualified).chars().count() + GAP)
             .filter(|len| *len <= reason + TAG_COLUMN_MAX)
             .max()
             .unwrap_or_default();
@@ -350,103 +295,13 @@ fn push_summary(out: &mut String, changeset: &Changeset, view: &ChangesetView<'_
     }
 }
 
-/// The line that other programs look for: `Plan: 1 to add, 1 to change, 1 to destroy.`
-///
-/// A plan with errors or refusals has none: whoever looks for it must not take it for a plan that can be applied.
-pub(super) fn plan_line(changeset: &Changeset) -> String {
-    let Counts {
-        creates,
-        moves,
-        removes,
-    } = Counts::of(&changeset.changes);
-    let counts = format!("{creates} to add, {moves} to change, {removes} to destroy");
-    if is_errored(changeset) {
-        format!("Planning failed. As far as it goes: {counts}; nothing is saved or applied.")
-    } else if changeset.changes.is_empty() {
-        "No changes. Your infrastructure matches the configuration.".to_owned()
-    } else {
-        format!("Plan: {counts}.")
-    }
-}
-
-/// `41 already correct, 2 skipped (protected). 2 PutImage calls, about 1s at 10/s.`
-pub(super) fn facts_line(changeset: &Changeset, puts_per_second: f64) -> String {
-    let mut line = format!("{} already correct", changeset.unchanged_count);
-    let skipped = skipped_by_reason(changeset);
-    match skipped.as_slice() {
-        [] => {}
-        [(why, count)] => push(&mut line, format_args!(", {count} skipped ({why})")),
-        several => {
-            let parts: Vec<String> = several
-                .iter()
-                .map(|(why, count)| format!("{count} {why}"))
-                .collect();
-            push(
-                &mut line,
-                format_args!(", {} skipped ({})", changeset.skipped.len(), parts.join(", ")),
-            );
-        }
-    }
-    line.push('.');
-    let puts = Counts::of(&changeset.changes).puts();
-    if !changeset.changes.is_empty() {
-        push(
-            &mut line,
-            format_args!(" {}", counted(puts, "PutImage call", "PutImage calls")),
-        );
-        if puts > 0 {
-            let seconds = most_puts(changeset) / puts_per_second;
-            let pace = text::rate(puts_per_second);
-            push(
-                &mut line,
-                format_args!(", about {} at {pace}", text::rough_span(seconds)),
-            );
-        }
-        line.push('.');
-    }
-    line
-}
-
-/// The calls of `PutImage` that the busiest registry takes; all of them are written to at the same time.
-fn most_puts(changeset: &Changeset) -> f64 {
-    let puts = sections(changeset)
-        .iter()
-        .map(|section| Counts::of(section.changes.iter().copied()).puts())
-        .max()
-        .unwrap_or_default();
-    f64::from(u32::try_from(puts).unwrap_or(u32::MAX))
-}
-
-/// How many changes are not made, by a word that says why, the most frequent first.
-pub(super) fn skipped_by_reason(changeset: &Changeset) -> Vec<(&'static str, u64)> {
-    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for skipped in &changeset.skipped {
-        *counts.entry(word(&skipped.why)).or_default() += 1;
-    }
-    let mut counts: Vec<(&'static str, u64)> = counts.into_iter().collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    counts
-}
-
-fn word(why: &SkipReason) -> &'static str {
-    match why {
-        SkipReason::Kept => "kept",
-        SkipReason::NotAhead => "not ahead",
-        SkipReason::Protected => "protected",
-        SkipReason::NotApproved => "not approved",
-        SkipReason::Requires(_) => "lacking another change",
-        SkipReason::BackupOf(_) => "backup not needed",
-        SkipReason::NotPicked(_) => "not picked",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
 
     use super::super::fixture::{self, HOSTILE};
     use super::*;
-    use crate::changeset::Reason;
+    use crate::changeset::{Reason, SkipReason};
     use crate::diagnostic::{Code, Diagnostic};
 
     const PLAIN: ChangesetView<'static> = ChangesetView {

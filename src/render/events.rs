@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::changeset::{is_qualified, plan_line};
 use super::grouping::Kind;
 use super::outcome::{OutcomeCounts, cause};
 use super::progress::ProgressStatus;
+use super::summary::{is_qualified, plan_line};
 use super::text::{escape, escape_json};
 use crate::changeset::file::{ActionName, DiagnosticRecord};
 use crate::changeset::{Action, Changeset, Counts};
@@ -200,6 +200,7 @@ impl EventLines {
             LevelName::Error
         };
         let record = RecapRecord {
+            name: changeset.name.clone(),
             applied: totals(counts.done),
             already_done: counts.already_done,
             failed: counts.failed,

@@ -224,3 +224,44 @@ fn sorted<'a>(changes: &[&'a Change]) -> Vec<&'a Change> {
     });
     sorted
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fixture;
+    use super::*;
+    use crate::changeset::Reason;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn every_change_is_in_one_entry_and_the_list_keeps_its_length(
+            repositories in 0..60_usize,
+            lines_max in prop::option::of(6..80_usize),
+            rules in 1..200_usize,
+        ) {
+            let mut changeset = fixture::large(repositories);
+            for (index, change) in changeset.changes.iter_mut().enumerate() {
+                change.rules = vec![format!("rule {}", index % rules)];
+                if index % 7 == 0 {
+                    change.reason = Reason::Saved(format!("reason {index}"));
+                    change.stage = 1;
+                }
+            }
+            let changes: Vec<&Change> = changeset.changes.iter().collect();
+            let entries = list(&changes, lines_max);
+            let mut listed: Vec<&Address> =
+                entries.iter().flat_map(|entry| entry.changes.iter().map(|change| &change.address)).collect();
+            listed.sort();
+            prop_assert_eq!(listed, changes.iter().map(|change| &change.address).collect::<Vec<_>>());
+            let kinds_alike = |entry: &Entry<'_>| {
+                entry.changes.iter().all(|change| Kind::of(change.action) == entry.kind())
+            };
+            prop_assert!(entries.iter().all(kinds_alike));
+            if let Some(lines_max) = lines_max {
+                prop_assert!(lines(&entries) <= lines_max.max(6), "{} lines of {lines_max}", lines(&entries));
+            }
+        }
+    }
+}

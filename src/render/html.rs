@@ -4,33 +4,24 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::changeset::{facts_line, is_errored, is_qualified, place, plan_line};
 use super::diagnostic::diagnostics_text;
 use super::grouping::Kind;
-use super::text::{Look, escape, escape_json};
+use super::markdown::PageView;
+use super::summary::{facts_line, is_errored, is_qualified, place, plan_line};
+use super::text::{Look, escape, escape_json, push};
 use crate::changeset::{Changeset, Counts};
 use crate::diagnostic::Sources;
-use crate::model::{Digest, RegistryKey};
+use crate::model::RegistryKey;
 
 const PAGE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
-/// How to show a changeset as HTML.
-#[derive(Debug, Clone, Copy)]
-pub struct HtmlView<'a> {
-    /// The digest to name.
-    pub plan_digest: Option<&'a Digest>,
-    /// The pace that the time is guessed from, in calls of `PutImage` per second and registry.
-    pub puts_per_second: f64,
-}
-
 /// Writes a changeset as one self-contained page.
-pub fn changeset_html(changeset: &Changeset, sources: &Sources, view: &HtmlView<'_>) -> String {
+pub fn changeset_html(changeset: &Changeset, sources: &Sources, view: &PageView<'_>) -> String {
     let name = changeset.name.as_deref().map(shown);
     let title = match &name {
         Some(name) => format!("{name} - ecr-retag plan"),
@@ -103,15 +94,16 @@ fn markup(text: &str) -> Cow<'_, str> {
 }
 
 /// What else there is to know of the plan, as rows of a list.
-fn properties(changeset: &Changeset, view: &HtmlView<'_>) -> String {
+fn properties(changeset: &Changeset, view: &PageView<'_>) -> String {
     let mut out = String::new();
     let mut row = |name: &str, value: &str| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            out,
-            "<dt>{}</dt><dd><code>{}</code></dd>",
-            shown(name),
-            shown(value)
+        let (name, value) = (shown(name), shown(value));
+        push(
+            &mut out,
+            format_args!(
+                "<dt>{name}</dt><dd><code>{value}</code></dd>
+"
+            ),
         );
     };
     for registry in &changeset.registries {
@@ -237,7 +229,7 @@ mod tests {
     use crate::changeset::{Reason, SkipReason};
     use crate::diagnostic::{Code, Diagnostic};
 
-    const VIEW: HtmlView<'static> = HtmlView {
+    const VIEW: PageView<'static> = PageView {
         plan_digest: None,
         puts_per_second: 10.0,
     };
@@ -254,7 +246,7 @@ mod tests {
     #[test]
     fn a_page_holds_every_change() {
         let digest = fixture::digest("plan");
-        let view = HtmlView {
+        let view = PageView {
             plan_digest: Some(&digest),
             ..VIEW
         };

@@ -3,12 +3,11 @@
 //! Always below what GitHub takes for a comment, most important things first. What comes from outside stands in
 //! code spans and fenced blocks only, where it cannot become a link, a mention or HTML.
 
-use super::changeset::{
-    facts_line, group_cell, is_qualified, plan_line, reason, sections, short, skipped_by_reason,
-};
+use super::changeset::{group_cell, reason, short};
 use super::diagnostic::diagnostic_text;
 use super::grouping::{self, Entry, Kind};
 use super::outcome::{OutcomeCounts, OutcomeView, outcome_text};
+use super::summary::{facts_line, is_qualified, plan_line, sections, skipped_by_reason};
 use super::text::{Look, counted, escape, len};
 use crate::changeset::{Action, Changeset, Counts};
 use crate::diagnostic::{Diagnostic, Sources};
@@ -28,9 +27,9 @@ const GROUPS_LINES_MAX: usize = 60;
 /// Names are shortened in headings, where nothing else bounds them.
 const NAME_CHARS_MAX: usize = 120;
 
-/// How to show a changeset as Markdown.
+/// What a page about a changeset says beside what is in it.
 #[derive(Debug, Clone, Copy)]
-pub struct MarkdownView<'a> {
+pub struct PageView<'a> {
     /// The digest to name.
     pub plan_digest: Option<&'a Digest>,
     /// The pace that the time is guessed from, in calls of `PutImage` per second and registry.
@@ -38,7 +37,7 @@ pub struct MarkdownView<'a> {
 }
 
 /// Writes a changeset as Markdown: counts, what there is to say about the plan, grouped changes, then all of them.
-pub fn changeset_markdown(changeset: &Changeset, sources: &Sources, view: &MarkdownView<'_>) -> String {
+pub fn changeset_markdown(changeset: &Changeset, sources: &Sources, view: &PageView<'_>) -> String {
     let mut page = Page::default();
     let name = changeset
         .name
@@ -303,7 +302,7 @@ mod tests {
     use crate::diagnostic::{Code, Span};
     use crate::event::{ChangeResult, Ending, Failure};
 
-    const VIEW: MarkdownView<'static> = MarkdownView {
+    const VIEW: PageView<'static> = PageView {
         plan_digest: None,
         puts_per_second: 10.0,
     };
@@ -328,7 +327,7 @@ mod tests {
             diagnostics: diagnostics.into_iter().skip(2).collect(),
             ..fixture::cutover()
         };
-        let view = MarkdownView {
+        let view = PageView {
             plan_digest: Some(&digest),
             ..VIEW
         };

@@ -2,8 +2,7 @@
 
 use std::error::Error;
 
-use super::changeset::push;
-use super::text::{self, Look, escape};
+use super::text::{self, Look, escape, push};
 
 /// Writes an error with its causes and what to do: `Error: …`, then indented lines.
 pub fn error_text(error: &dyn Error, help: Option<&str>, look: Look) -> String {

@@ -1,6 +1,8 @@
 //! Everything that is printed: pure views from data to text, and [`Printer`], which alone writes it.
 
 mod changeset;
+#[cfg(test)]
+mod compatibility;
 mod diagnostic;
 mod events;
 #[cfg(test)]
@@ -15,6 +17,7 @@ mod outcome;
 mod printer;
 mod progress;
 mod prompt;
+mod summary;
 mod text;
 
 pub use changeset::{ChangesetView, changeset_text};
@@ -22,8 +25,8 @@ pub use diagnostic::diagnostics_text;
 pub use events::{EVENT_FORMAT_VERSION, EventLine, EventLines, event_schema};
 pub use github::{GithubOutputs, github_annotations, github_error};
 pub use gitlab::gitlab_report;
-pub use html::{HtmlView, changeset_html};
-pub use markdown::{MARKDOWN_BYTES_MAX, MarkdownView, changeset_markdown, outcome_markdown};
+pub use html::changeset_html;
+pub use markdown::{MARKDOWN_BYTES_MAX, PageView, changeset_markdown, outcome_markdown};
 pub use message::{error_text, warning_text};
 pub use outcome::{OutcomeCounts, OutcomeView, outcome_text};
 pub use printer::{Environment, Printer, Verbosity, Written};

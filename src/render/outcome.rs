@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::changeset::{is_qualified, push};
 use super::message::push_help;
-use super::text::{self, Look, counted, escape};
+use super::summary::is_qualified;
+use super::text::{self, Look, counted, escape, push};
 use crate::changeset::{Action, Change, Changeset, Counts};
 use crate::event::{CallCount, ChangeResult, Ending, Failure, NotAttempted, Outcome};
 use crate::model::Digest;
@@ -107,7 +107,10 @@ pub fn outcome_text(changeset: &Changeset, outcome: &Outcome, view: &OutcomeView
         push(&mut out, format_args!("{tags} right already.\n"));
     }
     push(&mut out, format_args!("{}\n", calls_line(outcome)));
-    push_ending(&mut out, &outcome.ending, look);
+    if let Some(name) = &changeset.name {
+        push(&mut out, format_args!("Plan name: {}\n", escape(name)));
+    }
+    push_ending(&mut out, &outcome.ending, counts.is_complete(), look);
     push_causes(&mut out, changeset, outcome, view);
     if let Some(command) = view.carry_on.filter(|_| !counts.is_complete()) {
         push(&mut out, format_args!("\nTo carry on:\n  {}\n", escape(command)));
@@ -142,23 +145,30 @@ fn calls_line(outcome: &Outcome) -> String {
     line
 }
 
-fn push_ending(out: &mut String, ending: &Ending, look: Look) {
-    let why = match ending {
+/// Why the run ended before its time. Where that left something undone it is an error of its own.
+fn push_ending(out: &mut String, ending: &Ending, is_complete: bool, look: Look) {
+    let (why, help) = match ending {
         Ending::Finished => return,
-        Ending::Stopped => "Stopped at the first change that did not succeed (`--on-error stop`).",
-        Ending::OutOfTime => "Stopped because `--max-duration` is over.",
-        Ending::Interrupted => "Interrupted; the calls in flight were awaited.",
-        Ending::Hopeless(failure) => {
-            let title = format!("Error: every call fails alike: {}", cause(failure));
-            push(
-                out,
-                format_args!("\n{}\n", look.paint(text::ERROR, escape(&title))),
-            );
-            push_help(out, failure.help.as_deref());
+        Ending::Stopped => {
+            out.push_str("Stopped at the first change that did not succeed (`--on-error stop`).\n");
             return;
         }
+        Ending::OutOfTime => ("the time of `--max-duration` is over".to_owned(), None),
+        Ending::Interrupted => ("interrupted; the calls in flight were awaited".to_owned(), None),
+        Ending::Hopeless(failure) => (
+            format!("every call fails alike: {}", cause(failure)),
+            failure.help.as_deref(),
+        ),
     };
-    push(out, format_args!("{why}\n"));
+    if is_complete {
+        return;
+    }
+    let title = format!("Error: {why}");
+    push(
+        out,
+        format_args!("\n{}\n", look.paint(text::ERROR, escape(&title))),
+    );
+    push_help(out, help);
 }
 
 /// What a reader is told together: changes that did not succeed for one cause.
@@ -166,6 +176,7 @@ fn push_ending(out: &mut String, ending: &Ending, look: Look) {
 enum Cause {
     Failed { what: String, help: Option<String> },
     Stale,
+    Unmet,
     NotAttempted(&'static str),
 }
 
@@ -203,6 +214,10 @@ fn push_cause(out: &mut String, cause: &Cause, rows: &[(String, String)], view: 
         Cause::Failed { what, help } => (format!("Error: {tags} failed: {what}"), help.as_deref()),
         Cause::Stale => (
             format!("Error: {tags} stale: somebody else moved what the changeset was planned for"),
+            Some("plan again to see what is left to do"),
+        ),
+        Cause::Unmet => (
+            format!("Error: {tags} not attempted: what they need is not on its image"),
             Some("plan again to see what is left to do"),
         ),
         Cause::NotAttempted(why) => (format!("{tags} not attempted: {why}"), None),
@@ -268,18 +283,16 @@ fn explain(change: &Change, result: &ChangeResult) -> Option<(Cause, String)> {
                 format!("planned from {before}\nplanned to   {after}\nnow on       {now}"),
             ))
         }
-        ChangeResult::NotAttempted(why) => {
-            let (why, detail) = match why {
-                NotAttempted::Stopped => ("the run had ended before their turn", String::new()),
-                NotAttempted::EarlierFailed => {
-                    ("a change of an earlier stage did not succeed", String::new())
-                }
-                NotAttempted::RequirementUnmet(address) => (
-                    "a tag that they need is not on its image",
-                    format!("needs {}", address.tag),
-                ),
-            };
-            Some((Cause::NotAttempted(why), detail))
+        ChangeResult::NotAttempted(NotAttempted::RequirementUnmet(address)) => {
+            Some((Cause::Unmet, format!("needs {}", address.tag)))
+        }
+        ChangeResult::NotAttempted(NotAttempted::Stopped) => {
+            let why = "the run had ended before their turn";
+            Some((Cause::NotAttempted(why), String::new()))
+        }
+        ChangeResult::NotAttempted(NotAttempted::EarlierFailed) => {
+            let why = "a change of an earlier stage did not succeed";
+            Some((Cause::NotAttempted(why), String::new()))
         }
     }
 }

@@ -52,7 +52,7 @@ impl Progress {
             let print = |status: ProgressStatus| printer.err(&format!("{status}\n"));
             return self.every(PRINT_EVERY, work, print).await;
         }
-        let bar = Bar::new(printer);
+        let mut bar = Bar::new(printer);
         self.every(DRAW_EVERY, work, |status| bar.draw(&status)).await
     }
 
@@ -236,29 +236,41 @@ fn as_f64(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// One bar on the terminal, gone when it is dropped.
-struct Bar(ProgressBar);
+/// One bar on the terminal: there from the first time it is drawn, gone when it is dropped.
+struct Bar<'a> {
+    printer: &'a Printer,
+    drawn: Option<ProgressBar>,
+}
 
-impl Bar {
-    fn new(printer: &Printer) -> Self {
-        let bar = printer.bars().add(ProgressBar::new(0));
-        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {wide_msg}") {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        Self(bar)
+impl<'a> Bar<'a> {
+    fn new(printer: &'a Printer) -> Self {
+        Self { printer, drawn: None }
     }
 
-    fn draw(&self, status: &ProgressStatus) {
-        self.0.set_prefix(status.verb());
-        self.0.set_message(status.details());
-        self.0.set_length(status.total);
-        self.0.set_position(status.done);
+    fn draw(&mut self, status: &ProgressStatus) {
+        let Some(bar) = &self.drawn else {
+            let mut bar = ProgressBar::new(status.total)
+                .with_position(status.done)
+                .with_prefix(status.verb())
+                .with_message(status.details());
+            if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {wide_msg}") {
+                bar = bar.with_style(style.progress_chars("=> "));
+            }
+            self.drawn = Some(self.printer.bars().add(bar));
+            return;
+        };
+        bar.set_length(status.total);
+        bar.set_position(status.done);
+        bar.set_prefix(status.verb());
+        bar.set_message(status.details());
     }
 }
 
-impl Drop for Bar {
+impl Drop for Bar<'_> {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        if let Some(bar) = &self.drawn {
+            bar.finish_and_clear();
+        }
     }
 }
 

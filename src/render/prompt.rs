@@ -1,6 +1,6 @@
 //! The question before anything is written.
 
-use super::changeset::place;
+use super::summary::place;
 use crate::changeset::RegistryIdentity;
 
 /// The answer that approves; no other does.

@@ -87,8 +87,7 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
         if is_raw(c) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
-                // Writing to a string cannot fail.
-                let _ = write!(escaped, "\\u{unit:04x}");
+                push(&mut escaped, format_args!("\\u{unit:04x}"));
             }
         } else {
             escaped.push(c);
@@ -105,6 +104,11 @@ pub(super) fn is_unsafe(c: char) -> bool {
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
             | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Appends formatted text; writing to a string cannot fail.
+pub(super) fn push(out: &mut String, text: fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
 }
 
 /// `1 tag`, `2 tags`.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::load;
 
 /// What planning says when it sees the registry; every other code is about the plan file itself.
-const OF_PLANNING: [Code; 22] = [
+const OF_PLANNING: &[Code] = &[
     Code::InvalidTarget,
     Code::TemplateFailed,
     Code::TargetConflict,
@@ -34,7 +34,6 @@ const OF_PLANNING: [Code; 22] = [
     Code::CircularBackup,
     Code::LimitPassed,
     Code::ArchivedSource,
-    Code::LeftOut,
     Code::LeftOut,
 ];
 

@@ -31,210 +31,103 @@ fn load_in_time(name: &str, text: &str) -> Vec<Code> {
     loaded.diagnostics.into_iter().map(|found| found.code).collect()
 }
 
-/// A plan file of about a megabyte, a line after another.
+/// A plan file of about a megabyte, a line after another; less in a debug build, to spare time.
 fn megabyte(head: &str, line: impl Fn(usize) -> String) -> String {
     let mut text = head.to_owned();
     for number in 0.. {
         text.push_str(&line(number));
-        if text.len() >= 1_000_000 {
+        if text.len()
+            >= if cfg!(debug_assertions) {
+                100_000
+            } else {
+                1_000_000
+            }
+        {
             break;
         }
     }
     text
 }
 
+/// A line of a plan file, by its number.
+type Line = fn(usize) -> String;
+
+/// What a megabyte may consist of: its name, how the file begins, and its lines by their number.
+const LINES: &[(&str, &str, Line)] = &[
+    ("empty rules", RULES, |_| "- {}\n".into()),
+    ("rules", RULES, |n| {
+        format!("- {{ name: r{n}, repositories: ab, from: a, to: b }}\n")
+    }),
+    ("rules of one name", RULES, |_| {
+        "- { name: a, repositories: ab, from: a, to: b }\n".into()
+    }),
+    ("regexes", FROM, |n| format!("  - regex: (a{n})\n")),
+    ("large regexes", FROM, |_| "  - regex: ((a{90}){9}){9}\n".into()),
+    ("globs", FROM, |n| format!("  - '{{a,b}}{n}*'\n")),
+    ("targets", TO, |_| "  - ${tag}\n".into()),
+    ("expressions", TO, |_| "  - ${tag|upper}\n".into()),
+    ("rows of one source", ONE_ROW, |n| format!("    - t{n}\n")),
+    ("rows", ROWS, |n| format!("    t{n}: u\n")),
+    ("backups", BACKUPS, |n| format!("    b{n}: c\n")),
+    ("unknown keys", "version: 1\n", |n| format!("k{n}: x\n")),
+    ("one key", "version: 1\n", |_| "a: x\n".into()),
+    ("variables", "version: 1\nvars:\n", |n| format!("  v{n}: x\n")),
+    ("protected", "version: 1\npolicy:\n  protect:\n", |_| {
+        "  - 'a*'\n".into()
+    }),
+    ("anchors", "version: 1\n", |n| format!("k{n}: &a{n} x\n")),
+    ("aliases", "version: 1\na: &a [x, x, x, x]\n", |n| {
+        format!("k{n}: *a\n")
+    }),
+];
+
+const RULES: &str = "version: 1\nrules:\n";
+const FROM: &str = "version: 1\nrules:\n- name: a\n  repositories: ab\n  to: b\n  from:\n";
+const TO: &str = "version: 1\nrules:\n- name: a\n  repositories: ab\n  from: '*'\n  to:\n";
+const ROWS: &str = "version: 1\nrules:\n- name: a\n  repositories: ab\n  map:\n";
+const ONE_ROW: &str = "version: 1\nrules:\n- name: a\n  repositories: ab\n  map:\n    a:\n";
+const BACKUPS: &str = "version: 1\nrules:\n- name: a\n  repositories: ab\n  from: a\n  to: b\n  backup:\n";
+
 #[test]
-fn a_megabyte_is_checked_in_time() {
-    let rules = "version: 1\nrules:\n";
-    let one = "version: 1\nrules:\n- { name: a, repositories: ab, from: a, to: b, ";
+fn a_megabyte_of_lines_is_checked_in_time() {
+    for (name, head, line) in LINES {
+        load_in_time(name, &megabyte(head, line));
+    }
+}
+
+#[test]
+fn a_megabyte_in_one_place_is_checked_in_time() {
+    let rule = |keys: String| format!("{RULES}- {{ name: a, repositories: ab, {keys} }}\n");
+    let name = |text: String| format!("version: 1\nname: {text}\n");
     for (name, text) in [
-        ("empty rules", megabyte(rules, |_| "- {}\n".into())),
+        ("a text", name("k".repeat(1_000_000))),
+        ("lists", name("[".repeat(1_000_000))),
+        ("mappings", name("{a: ".repeat(250_000))),
+        ("a key", format!("version: 1\n? {}\n: x\n", "k".repeat(1_000_000))),
+        ("a glob", rule(format!("from: '{}', to: b", "*a".repeat(500_000)))),
         (
-            "rules",
-            megabyte(rules, |n| {
-                format!("- {{ name: r{n}, repositories: ab, from: a, to: b }}\n")
-            }),
-        ),
-        (
-            "rules with globs",
-            megabyte(rules, |n| {
-                format!("- {{ name: r{n}, repositories: 'a*', from: 'b*', to: c }}\n")
-            }),
-        ),
-        (
-            "rules with regexes",
-            megabyte(rules, |n| {
-                format!("- {{ name: r{n}, repositories: ab, from: {{ regex: a{n} }}, to: b }}\n")
-            }),
-        ),
-        (
-            "rules with templates",
-            megabyte(rules, |n| {
-                format!("- {{ name: r{n}, repositories: ab, from: a, to: '${{tag|lower}}' }}\n")
-            }),
-        ),
-        (
-            "rules of one name",
-            megabyte(rules, |_| {
-                "- { name: a, repositories: ab, from: a, to: b }\n".into()
-            }),
-        ),
-        (
-            "regexes",
-            megabyte(rules, |n| {
-                if n == 0 {
-                    "- name: a\n  repositories: ab\n  to: b\n  from:\n".into()
-                } else {
-                    format!("  - regex: (a{n})\n")
-                }
-            }),
-        ),
-        (
-            "large regexes",
-            megabyte(rules, |n| {
-                if n == 0 {
-                    "- name: a\n  repositories: ab\n  to: b\n  from:\n".into()
-                } else {
-                    "  - regex: ((a{90}){9}){9}\n".into()
-                }
-            }),
-        ),
-        (
-            "globs",
-            megabyte(rules, |n| {
-                if n == 0 {
-                    "- name: a\n  repositories: ab\n  to: b\n  from:\n".into()
-                } else {
-                    format!("  - '{{a,b}}{n}*'\n")
-                }
-            }),
-        ),
-        (
-            "excludes",
-            megabyte(rules, |n| {
-                if n == 0 {
-                    "- name: a\n  repositories: ab\n  to: b\n  from:\n    glob: '*'\n    exclude:\n".into()
-                } else {
-                    "    - a*\n".into()
-                }
-            }),
-        ),
-        (
-            "targets",
-            megabyte(rules, |n| {
-                if n == 0 {
-                    "- name: a\n  repositories: ab\n  from: a\n  to:\n".into()
-                } else {
-                    "  - ${tag}\n".into()
-                }
-            }),
-        ),
-        (
-            "expressions",
-            megabyte(rules, |n| {
-                if n == 0 {
-                    "- name: a\n  repositories: ab\n  from: a\n  to:\n".into()
-                } else {
-                    "  - ${tag|upper}\n".into()
-                }
-            }),
-        ),
-        ("unknown keys", megabyte("version: 1\n", |n| format!("k{n}: x\n"))),
-        ("one key", megabyte("version: 1\n", |_| "a: x\n".into())),
-        (
-            "variables",
-            megabyte("version: 1\nvars:\n", |n| format!("  v{n}: x\n")),
-        ),
-        (
-            "a row",
-            megabyte(
-                &format!("{rules}- name: a\n  repositories: ab\n  map:\n    a:\n"),
-                |n| format!("    - t{n}\n"),
-            ),
-        ),
-        (
-            "rows",
-            megabyte(&format!("{rules}- name: a\n  repositories: ab\n  map:\n"), |n| {
-                format!("    t{n}: u\n")
-            }),
-        ),
-        (
-            "backups",
-            megabyte(&format!("{one}backup: {{ "), |n| format!("b{n}: c,\n")) + "} }\n",
-        ),
-        (
-            "protected",
-            megabyte("version: 1\npolicy: { protect: [", |_| "'a*',\n".into()) + "] }\n",
-        ),
-        ("one long key", format!("version: 1\n{}: x\n", "k".repeat(1_000))),
-        (
-            "one long text",
-            format!("version: 1\nname: {}\n", "k".repeat(1_000_000)),
-        ),
-        (
-            "one long glob",
-            format!(
-                "{rules}- {{ name: a, repositories: ab, from: '{}', to: b }}\n",
-                "*a".repeat(500_000)
-            ),
-        ),
-        (
-            "one long regex",
-            format!(
-                "{rules}- {{ name: a, repositories: ab, from: {{ regex: '{}' }}, to: b }}\n",
-                "(a*)*".repeat(200_000)
-            ),
+            "a regex",
+            rule(format!("from: {{ regex: '{}' }}, to: b", "(a*)*".repeat(200_000))),
         ),
         (
             "a deep regex",
-            format!(
-                "{rules}- {{ name: a, repositories: ab, from: {{ regex: '{}' }}, to: b }}\n",
-                "(".repeat(500_000)
-            ),
+            rule(format!("from: {{ regex: '{}' }}, to: b", "(".repeat(3_900))),
         ),
         (
-            "one long template",
-            format!(
-                "{rules}- {{ name: a, repositories: ab, from: a, to: '{}' }}\n",
-                "${tag}".repeat(160_000)
-            ),
-        ),
-        (
-            "one long expression",
-            format!(
-                "{rules}- {{ name: a, repositories: ab, from: a, to: '${{tag{}}}' }}\n",
-                "|lower".repeat(160_000)
-            ),
-        ),
-        (
-            "a deep expression",
-            format!(
-                "{rules}- {{ name: a, repositories: ab, from: a, to: '${{{}tag}}' }}\n",
-                "(".repeat(900)
-            ),
+            "a template",
+            rule(format!("from: a, to: '{}'", "${tag}".repeat(160_000))),
         ),
         (
             "open braces",
-            format!(
-                "{rules}- {{ name: a, repositories: ab, from: a, to: '{}' }}\n",
-                "${".repeat(500_000)
-            ),
+            rule(format!("from: a, to: '{}'", "${".repeat(500_000))),
         ),
         (
-            "deep lists",
-            format!("version: 1\nname: {}\n", "[".repeat(1_000_000)),
+            "an expression",
+            rule(format!("from: a, to: '${{tag{}}}'", "|lower".repeat(160_000))),
         ),
         (
-            "deep mappings",
-            format!("version: 1\nname: {}\n", "{a: ".repeat(250_000)),
-        ),
-        (
-            "anchors",
-            megabyte("version: 1\n", |n| format!("k{n}: &a{n} x\n")),
-        ),
-        (
-            "aliases",
-            megabyte("version: 1\na: &a [x, x, x, x]\n", |n| format!("k{n}: *a\n")),
+            "a deep expression",
+            rule(format!("from: a, to: '${{{}tag}}'", "(".repeat(900))),
         ),
         (
             "control characters",
@@ -249,21 +142,54 @@ fn a_megabyte_is_checked_in_time() {
 }
 
 #[test]
-fn a_hundred_thousand_problems_are_not_all_listed() {
-    let codes = load_in_time(
-        "empty rules",
-        &megabyte("version: 1\nrules:\n", |_| "- {}\n".into()),
-    );
+fn as_much_as_is_allowed_is_checked_in_time() {
+    let cases: [(&str, &str, Line, Option<Code>); 7] = [
+        (
+            "regexes",
+            FROM,
+            |n| format!("  - regex: (a{n})\n"),
+            Some(Code::TooMany),
+        ),
+        (
+            "large regexes",
+            FROM,
+            |n| format!("  - regex: (a{{90}}b{{9}}){{9}}{n}\n"),
+            Some(Code::TooMany),
+        ),
+        ("one regex", FROM, |_| "  - regex: (a{90}b{9}){9}\n".into(), None),
+        ("globs", FROM, |n| format!("  - '{{a,b}}{n}*'\n"), None),
+        (
+            "expressions",
+            TO,
+            |n| format!("  - a${{tag|default({n})}}\n"),
+            Some(Code::TooMany),
+        ),
+        ("one expression", TO, |_| "  - a${tag|lower}\n".into(), None),
+        (
+            "rules",
+            RULES,
+            |n| format!("- {{ name: r{n}, repositories: 'a*', from: 'b*', to: '${{tag}}-c' }}\n"),
+            None,
+        ),
+    ];
+    for (name, head, line, expected) in cases {
+        let text = (0..10_000).fold(head.to_owned(), |text, number| text + &line(number));
+        assert_eq!(load_in_time(name, &text).last().copied(), expected, "{name}");
+    }
+}
+
+#[test]
+fn ten_thousand_problems_are_not_all_listed() {
+    let text = format!("version: 1\nrules:\n{}", "- {}\n".repeat(10_000));
+    let codes = load_in_time("empty rules", &text);
     assert_eq!(codes.len(), 1_001);
     assert_eq!(codes.last(), Some(&Code::TooManyProblems));
 }
 
 #[test]
 fn a_map_of_ten_thousand_rows_is_checked_in_well_under_a_second() {
-    let mut text = String::from("version: 1\nrules:\n- name: a\n  repositories: ab\n  map:\n");
-    for number in 0..10_000 {
-        text.push_str(&format!("    release-{number}: v{number}.0.0\n"));
-    }
+    let row = |text: String, number: u32| text + &format!("    release-{number}: v{number}.0.0\n");
+    let text = (0..10_000).fold(ROWS.to_owned(), row);
     assert_eq!(load_in_time("ten thousand rows", &text), []);
 }
 

@@ -8,12 +8,9 @@ use super::Check;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::plan::RepositorySet;
 use crate::plan::map::{Row, TagMap};
-use crate::plan::reader::Text;
+use crate::plan::reader::{ENTRIES_MAX, Text};
 use crate::plan::report::quoted;
 use crate::yaml;
-
-/// The most rows of a mapping file.
-const ROWS_MAX: usize = 1_000_000;
 
 /// The columns that a mapping file may have.
 const COLUMNS: [&[&str]; 2] = [&["from", "to"], &["repository", "from", "to"]];
@@ -79,7 +76,10 @@ impl Check<'_> {
             source,
             offset: text.len() - body.len(),
         };
-        let is_tsv = body.lines().next().is_some_and(|line| line.contains('\t'));
+        let is_tsv = body
+            .lines()
+            .find(|line| is_row(line))
+            .is_some_and(|line| line.contains('\t'));
         let mut reader = ReaderBuilder::new()
             .delimiter(if is_tsv { b'\t' } else { b',' })
             .comment(Some(b'#'))
@@ -94,9 +94,11 @@ impl Check<'_> {
                 continue;
             };
             let span = lines.span(&record);
-            if number >= ROWS_MAX {
-                let problem =
-                    Diagnostic::error(Code::BadRow, format!("the mapping has more than {ROWS_MAX} rows"));
+            if number >= ENTRIES_MAX {
+                let problem = Diagnostic::error(
+                    Code::BadRow,
+                    format!("the mapping has more than {ENTRIES_MAX} rows"),
+                );
                 self.report.push(problem.at(span, ""));
                 return false;
             }
@@ -175,6 +177,11 @@ fn columns_of(record: &StringRecord) -> &'static [&'static str] {
     }
 }
 
+/// Whether a line is more than a blank or a comment.
+fn is_row(line: &str) -> bool {
+    !line.trim().is_empty() && !line.starts_with('#')
+}
+
 /// Where rows stand in their file.
 struct Lines<'t> {
     text: &'t str,
@@ -191,13 +198,11 @@ impl Lines<'_> {
         let rest = self.text.get(start..).unwrap_or_default();
         let mut len = 0;
         for line in rest.split_inclusive('\n') {
-            let content = line.trim();
-            if content.is_empty() || content.starts_with('#') {
-                start += line.len();
-                continue;
+            if is_row(line) {
+                len = line.trim_end().len();
+                break;
             }
-            len = line.trim_end().len();
-            break;
+            start += line.len();
         }
         let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Span {

@@ -10,6 +10,7 @@ use super::{Plan, PlanSource, Rule};
 use crate::diagnostic::{Code, Diagnostic, Label, Sources, Span};
 use crate::model::{Digest, RegistryKey};
 
+mod compiled;
 mod map_file;
 mod mapping;
 mod names;
@@ -20,6 +21,7 @@ mod selector;
 mod target;
 mod variables;
 
+use compiled::Compiled;
 pub use variables::VariableInputs;
 use variables::Variables;
 
@@ -36,6 +38,7 @@ pub(super) struct Check<'a> {
     pub(super) sources: Sources,
     variables: Variables,
     registries: BTreeSet<RegistryKey>,
+    compiled: Compiled,
     read_file: &'a dyn Fn(&Path) -> io::Result<String>,
     /// The mapping files that were read, and which source each is.
     map_files: BTreeMap<PathBuf, Option<u32>>,
@@ -59,6 +62,7 @@ pub(super) fn plan(
         sources,
         variables: Variables::default(),
         registries: BTreeSet::new(),
+        compiled: Compiled::default(),
         read_file,
         map_files: BTreeMap::new(),
         path: PathBuf::new(),
@@ -76,7 +80,9 @@ pub(super) fn plan(
         .collect();
     let name = Some(names.into_iter().collect::<Vec<_>>().join(" + ")).filter(|name| !name.is_empty());
     let rules = check.rules(files);
-    if is_whole && files.iter().all(|read| read.file.rules.is_none()) {
+    let has_no_rules =
+        |read: &ReadFile| read.file.rules.is_none() && !read.file.origin.broken.contains(&"rules");
+    if is_whole && !check.report.has_errors() && files.iter().all(has_no_rules) {
         check.report_no_rules(files);
     }
     if is_whole && !check.report.has_errors() {

@@ -5,12 +5,14 @@ use std::ops::Range;
 
 use super::Check;
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::plan::expression::Expression;
 use crate::plan::glob;
 use crate::plan::interpolate::{self, Part};
 use crate::plan::reader::Text;
 use crate::plan::report::{did_you_mean, listed, quoted};
 use crate::plan::target::{Name, Piece, Template};
+
+/// The most bytes of a text with `${...}` in it.
+const TEMPLATE_BYTES_MAX: usize = 4_000;
 
 /// A text with its variables filled in, piece by piece.
 #[derive(Debug)]
@@ -77,6 +79,16 @@ impl Check<'_> {
 
     /// Reads a template; without `provided`, it can name variables alone.
     pub(super) fn template(&mut self, text: &Text, provided: Option<&Provided>) -> Option<Template> {
+        let is_long = text.text.len() > TEMPLATE_BYTES_MAX && text.text.contains("${");
+        if is_long {
+            let message = format!(
+                "the template has {} bytes, {TEMPLATE_BYTES_MAX} are allowed",
+                text.text.len()
+            );
+            self.report
+                .push(Diagnostic::error(Code::BadTemplate, message).at(text.span, ""));
+            return None;
+        }
         let parts = match interpolate::split(&text.text) {
             Ok(parts) => parts,
             Err(malformed) => {
@@ -121,9 +133,14 @@ impl Check<'_> {
                 return Some(Piece::Text { text, is_value: true });
             }
         }
-        let expression = Expression::compile(inner)
-            .map_err(|reason| self.bad_expression(inner, &reason, span))
-            .ok()?;
+        let expression = match self.compiled.expression(inner) {
+            Ok(expression) => expression,
+            Err(refused) => {
+                let problem = refused.into_diagnostic(|reason| bad_expression(inner, reason))?;
+                self.report.push(problem.at(span, ""));
+                return None;
+            }
+        };
         let mut names = Vec::new();
         let mut variables = Vec::new();
         let mut is_known = true;
@@ -149,19 +166,10 @@ impl Check<'_> {
             Ok(Some(text)) => Some(Piece::Text { text, is_value: true }),
             Ok(None) => Some(piece),
             Err(reason) => {
-                self.bad_expression(inner, &reason, span);
+                self.report.push(bad_expression(inner, &reason).at(span, ""));
                 None
             }
         }
-    }
-
-    fn bad_expression(&mut self, inner: &str, reason: &str, span: Span) {
-        let message = format!("{} cannot be computed: {}", quoted(inner), reason.escape_debug());
-        self.report.push(
-            Diagnostic::error(Code::BadTemplate, message)
-                .at(span, "")
-                .help("it is a name, with filters after it if need be: `${tag | lower | replace('+', '-')}`"),
-        );
     }
 
     fn unknown_name(&mut self, name: &str, span: Span, provided: Option<&Provided>) {
@@ -201,4 +209,10 @@ impl Check<'_> {
             ..text.span
         }
     }
+}
+
+fn bad_expression(inner: &str, reason: &str) -> Diagnostic {
+    let message = format!("{} cannot be computed: {}", quoted(inner), reason.escape_debug());
+    Diagnostic::error(Code::BadTemplate, message)
+        .help("it is a name, with filters after it if need be: `${tag | lower | replace('+', '-')}`")
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use semver::VersionReq;
 
 use super::Check;
@@ -15,9 +15,6 @@ use crate::plan::reader::{Origin, Text};
 use crate::plan::report::quoted;
 use crate::plan::target::Name;
 use crate::plan::{Moment, Pattern, Selector, VersionPattern};
-
-/// The most memory that one compiled expression may take.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// The kinds of selectors, in the order in which they are offered.
 type Kinds<'f> = [(&'static str, Option<&'f Text>); 5];
@@ -166,24 +163,16 @@ impl Check<'_> {
                 Code::BadRegex,
                 format!("{} is no expression that can be read: {reason}", quoted(&pattern)),
             )
-            .at(text.span, "")
             .help("the syntax is that of Rust's `regex` crate; look-around and back-references are not in it")
         };
-        let built = regex_syntax::ast::parse::Parser::new()
-            .parse(&pattern)
-            .map_err(|error| bad(&error.kind().to_string()))
-            .and_then(|_| {
-                RegexBuilder::new(&format!(r"\A(?:{pattern})\z"))
-                    .unicode(false)
-                    .size_limit(REGEX_BYTES_MAX)
-                    .dfa_size_limit(REGEX_BYTES_MAX)
-                    .build()
-                    .map_err(|error| match error {
-                        regex::Error::CompiledTooBig(_) => bad("it is too large when compiled"),
-                        error => bad(error.to_string().lines().last().unwrap_or_default()),
-                    })
-            });
-        let regex = self.report.keep(built)?;
+        let regex = match self.compiled.regex(&pattern) {
+            Ok(regex) => regex,
+            Err(refused) => {
+                let problem = refused.into_diagnostic(bad)?;
+                self.report.push(problem.at(text.span, ""));
+                return None;
+            }
+        };
         for group in regex.capture_names().flatten() {
             self.check_group_name(group, text.span);
         }

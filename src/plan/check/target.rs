@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex::bytes::{Regex, RegexBuilder};
-
 use super::Check;
 use super::names::Provided;
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::model::Tag;
+use crate::model::{Tag, wildcard_matches};
 use crate::plan::file::RuleFile;
 use crate::plan::reader::{Entries, Text};
 use crate::plan::report::quoted;
-use crate::plan::target::{Name, Piece, Template};
+use crate::plan::target::{Piece, Template};
 use crate::plan::{Backup, Expect, Expected, Mapping};
 
 impl Check<'_> {
@@ -158,7 +156,8 @@ impl Check<'_> {
 /// What the targets of a rule can be called.
 struct Targets<'m> {
     exact: BTreeSet<&'m str>,
-    shapes: Vec<Regex>,
+    /// Patterns of the targets, in which `*` stands for what is not known yet.
+    shapes: Vec<String>,
 }
 
 impl<'m> Targets<'m> {
@@ -170,24 +169,22 @@ impl<'m> Targets<'m> {
             },
             Mapping::Select { to, .. } => Self {
                 exact: BTreeSet::new(),
-                shapes: to.iter().filter_map(shape).collect(),
+                shapes: to.iter().map(shape).collect(),
             },
         }
     }
 
     fn contains(&self, target: &Tag) -> bool {
         let text = target.as_str();
-        self.exact.contains(text) || self.shapes.iter().any(|shape| shape.is_match(text.as_bytes()))
+        self.exact.contains(text) || self.shapes.iter().any(|shape| wildcard_matches(shape, text))
     }
 }
 
-/// What a template can render to, as far as its text and its kinds of names say.
-fn shape(template: &Template) -> Option<Regex> {
+/// What a template can render to, as far as its text says; no tag has a `*` of its own.
+fn shape(template: &Template) -> String {
     let pieces = template.pieces.iter().map(|piece| match piece {
-        Piece::Text { text, .. } => regex::escape(text),
-        Piece::Name(Name::ShortDigest) => "[0-9a-f]{12}".to_owned(),
-        Piece::Name(_) | Piece::Expression { .. } => ".*".to_owned(),
+        Piece::Text { text, .. } => text.as_str(),
+        Piece::Name(_) | Piece::Expression { .. } => "*",
     });
-    let pattern = pieces.collect::<Vec<_>>().concat();
-    RegexBuilder::new(&format!(r"\A(?s-u:{pattern})\z")).build().ok()
+    pieces.collect()
 }

@@ -181,6 +181,9 @@ pub(super) struct ProgressRecord {
 /// How a run went.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct RecapRecord {
+    /// The plan's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
     /// What this run has done.
     pub(super) applied: TotalsRecord,
     /// Tags that were right before anything was written.

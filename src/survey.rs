@@ -1,0 +1,140 @@
+//! Reads the registries that a plan speaks of, and plans each repository as soon as it has arrived.
+//!
+//! Inventories are dropped when they are planned, so that memory grows with what will be done and with the largest
+//! repository, not with the registry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+
+use crate::changeset::{
+    Changeset, Draft, Input, RegistryIdentity, Scope, images_losing_tags, plan_repository,
+};
+use crate::event::{Event, Events};
+use crate::inventory::Inventory;
+use crate::model::{Digest, RegistryKey, RepositoryName};
+use crate::plan::{Plan, Reads, RepositoryReads};
+use crate::registry::{CallContext, Observation, Questions, Reader, Registry, RegistryError, observe};
+
+/// What a survey is made with, apart from the plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Survey<'a> {
+    /// The registries of the plan, connected.
+    pub registries: &'a BTreeMap<RegistryKey, Registry>,
+    /// The addresses the run is about.
+    pub scope: &'a Scope,
+    /// When to stop, and whom to tell of retries.
+    pub context: &'a CallContext,
+    /// Whom to tell of repositories that were read.
+    pub events: &'a Events,
+    /// The moment that spans such as `30d` count from, and that the changeset carries.
+    pub now: Timestamp,
+    /// Whether targets that are right already are listed, not only counted.
+    pub keeps_unchanged: bool,
+}
+
+/// What came of a survey.
+#[derive(Debug, Clone)]
+pub struct Surveyed {
+    /// What will be done, as far as the registries could be read.
+    pub changeset: Changeset,
+    /// What could not be read, sorted.
+    pub failures: Vec<(RegistryKey, RegistryError)>,
+}
+
+/// Reads all registries at once and plans.
+pub async fn survey(plan: &Plan, survey: Survey<'_>) -> Surveyed {
+    let desks: Vec<Desk<'_>> = survey
+        .registries
+        .iter()
+        .map(|(key, registry)| Desk::new(plan, key, registry, survey))
+        .collect();
+    let streams = desks.iter().map(|desk| {
+        let questions = Questions {
+            reads: &*desk.reads,
+            losing: &*desk.losing,
+        };
+        observe(&desk.reader, &desk.wanted, questions)
+            .map(move |observed| (desk.key, observed))
+            .boxed()
+    });
+    let mut observations = futures::stream::select_all(streams);
+    let mut draft = Draft::new(survey.keeps_unchanged);
+    let mut failures = Vec::new();
+    while let Some((key, observed)) = observations.next().await {
+        match observed {
+            Observation::Inventory(inventory) => {
+                let planned = plan_repository(&input(plan, key, &inventory, survey));
+                draft.add(plan, key, &inventory.repository, planned);
+                let repository = inventory.repository;
+                survey.events.emit(Event::RepositoryRead {
+                    registry: key.clone(),
+                    repository,
+                });
+            }
+            // The draft notices which repositories have not arrived.
+            Observation::Missing(_) => {}
+            Observation::Failed(error) => failures.push((key.clone(), error)),
+        }
+    }
+    let failed = failures.iter().map(|(key, _)| key);
+    let unreached = plan.registries.iter().map(|declared| &declared.key);
+    for key in failed.chain(unreached.filter(|key| !survey.registries.contains_key(*key))) {
+        draft.miss(key);
+    }
+    failures.sort_by_cached_key(|(key, error)| (key.clone(), error.to_string()));
+    let changeset = draft.finish(plan, identities(plan, survey.registries), Some(survey.now));
+    Surveyed { changeset, failures }
+}
+
+type Question<'a, About, Answer> = Box<dyn Fn(&About) -> Answer + Send + Sync + 'a>;
+
+/// Everything that reading one registry needs.
+struct Desk<'a> {
+    key: &'a RegistryKey,
+    reader: Reader<'a>,
+    wanted: RepositoryReads,
+    reads: Question<'a, RepositoryName, Option<Reads>>,
+    losing: Question<'a, Inventory, BTreeSet<Digest>>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(plan: &'a Plan, key: &'a RegistryKey, registry: &'a Registry, survey: Survey<'a>) -> Self {
+        Self {
+            key,
+            reader: Reader::new(registry, survey.context),
+            wanted: plan.repositories(key),
+            reads: Box::new(move |repository| plan.reads(key, repository)),
+            losing: Box::new(move |inventory| images_losing_tags(&input(plan, key, inventory, survey))),
+        }
+    }
+}
+
+fn input<'a>(
+    plan: &'a Plan,
+    registry: &'a RegistryKey,
+    inventory: &'a Inventory,
+    survey: Survey<'a>,
+) -> Input<'a> {
+    Input {
+        plan,
+        registry,
+        inventory,
+        now: survey.now,
+        scope: survey.scope,
+    }
+}
+
+/// The accounts and regions that answered; one that holds none of the plan's repositories says no account.
+fn identities(plan: &Plan, registries: &BTreeMap<RegistryKey, Registry>) -> Vec<RegistryIdentity> {
+    let identity = |declared: &crate::plan::Registry| {
+        let registry = registries.get(&declared.key)?;
+        Some(RegistryIdentity {
+            key: declared.key.clone(),
+            account: registry.account().or(declared.account.as_ref())?.clone(),
+            region: registry.region().clone(),
+        })
+    };
+    plan.registries.iter().filter_map(identity).collect()
+}
