@@ -442,8 +442,20 @@ mod tests {
             )
         );
         let nested = json!({"image": {"b": 1, "a": "x", "imageId": {"imageTag": "t"}}});
-        insta::assert_snapshot!(plain(&nested), @r"
-        ------------------------
+        insta::assert_snapshot!(plain(&nested), @"
+        -----------------------
+        |      PutImage       |
+        +---------------------+
+        ||       image       ||
+        |+--------+----------+|
+        ||    a   |    b     ||
+        |+--------+----------+|
+        ||  x     |  1       ||
+        |+--------+----------+|
+        |||     imageId     |||
+        ||+-----------+-----+||
+        |||  imageTag |  t  |||
+        ||+-----------+-----+||
         ");
     }
 
