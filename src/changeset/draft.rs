@@ -109,6 +109,7 @@ impl Draft {
             skipped: self.skipped,
             limits: plan.policy.limits,
             diagnostics: self.diagnostics,
+            is_incomplete: !self.unread.is_empty(),
         }
     }
 

@@ -7,17 +7,20 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{AccountId, Address, Digest, Region, RegistryKey, Tag};
 use crate::plan::{Limits, PlanSource};
 
 mod approve;
 mod draft;
+mod explain;
 mod guard;
+mod matching;
 mod order;
 mod pick;
 mod plan;
 mod reason;
+mod repeat;
 mod scope;
 mod wish;
 
@@ -25,7 +28,9 @@ pub mod file;
 
 pub use approve::Approval;
 pub use draft::Draft;
+pub use explain::{Explanation, Fate, RuleStory, explain};
 pub use guard::{LimitPassed, check_limits};
+pub use matching::{Choice, LeftOut, RuleMatch, SourceMatch, TargetMatch, match_rule};
 pub use plan::{Input, RepositoryPlan, images_losing_tags, plan_repository};
 pub use reason::{Origin, Reason};
 pub use scope::{InvalidScope, Scope};
@@ -55,6 +60,15 @@ pub struct Changeset {
     pub limits: Limits,
     /// What there is to say about the plan, in the order of the plan file.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether a registry could not be read completely, so that there may be more to do.
+    pub is_incomplete: bool,
+}
+
+impl Changeset {
+    /// Whether anything forbids to save or apply it: an error, a refusal, or something that could not be read.
+    pub fn is_errored(&self) -> bool {
+        self.is_incomplete || self.diagnostics.iter().any(|d| d.severity != Severity::Warning)
+    }
 }
 
 /// The account and region behind a registry of the plan.
@@ -178,6 +192,8 @@ pub enum SkipReason {
     BackupOf(Tag),
     /// Another source was picked for this target of the source that would be removed.
     NotPicked(Tag),
+    /// As a saved changeset says it, in words that this program does not know.
+    Saved(String),
 }
 
 /// How many changes of each kind there are.

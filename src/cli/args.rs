@@ -27,6 +27,9 @@ pub(super) struct GlobalArgs {
     /// Say more; twice for the AWS SDK's own log
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "General")]
     pub(super) verbose: u8,
+    /// Write annotations, the step's outputs and its summary [env: GITHUB_ACTIONS]
+    #[arg(long, global = true, help_heading = "General")]
+    pub(super) github: bool,
 }
 
 /// Plan files and the values of their variables.
@@ -59,6 +62,9 @@ pub(super) struct ScopeArgs {
     /// Do not change tags whose address matches this glob
     #[arg(long = "exclude", value_name = "GLOB", help_heading = "Scope")]
     pub(super) excludes: Vec<String>,
+    /// Leave out what could not be read of a registry; an apply then ends with 3
+    #[arg(long, help_heading = "Scope")]
+    pub(super) allow_partial: bool,
 }
 
 /// How registries are reached.
@@ -108,9 +114,12 @@ pub(super) struct OutputArgs {
     /// Print the changeset in this format
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text, help_heading = "Output")]
     pub(super) format: Format,
-    /// Also write the changeset as JSON to this file
+    /// Also write to this file what --json prints
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub(super) json_into: Option<PathBuf>,
+    /// Write a report for GitLab's merge requests (artifacts:reports:terraform)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub(super) gitlab_report: Option<PathBuf>,
     /// List everything, also what is right already, and collapse nothing
     #[arg(long, help_heading = "Output")]
     pub(super) full: bool,

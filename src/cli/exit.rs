@@ -55,6 +55,20 @@ impl Exit {
             Self::AwsOther => 255,
         }
     }
+
+    /// What went wrong, in a word; `None` if nothing did.
+    pub fn failure(self) -> Option<&'static str> {
+        match self {
+            Self::Done | Self::Changes => None,
+            Self::Incomplete => Some("incomplete"),
+            Self::Stale => Some("stale"),
+            Self::Refused => Some("refused"),
+            Self::Declined => Some("declined"),
+            Self::Usage | Self::AwsUsage => Some("usage"),
+            Self::Error | Self::AwsConfiguration | Self::AwsService | Self::AwsOther => Some("error"),
+            Self::Interrupted | Self::Terminated => Some("interrupted"),
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -18,6 +18,11 @@ macro_rules! codes {
                 match self { $(Self::$name => $code),* }
             }
 
+            /// The code that is printed like this.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == name)
+            }
+
             /// What it means and what to do, in a sentence or two.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$name => $meaning),* }
@@ -86,6 +91,7 @@ codes! {
     TargetExists = "plan/target-exists": "The target is on another image, and the rule says `on_existing: fail`.",
     ImmutableTag = "plan/immutable-tag": "The tag is on another image and the repository does not let it move.",
     TooManyTags = "plan/too-many-tags": "An image would carry more than the 1,000 tags that ECR allows.",
+    RegistryTwice = "plan/registry-twice": "Two registries of the plan turn out to be one account and region, so that they would share a quota and every tag would have two addresses.",
     LastTag = "plan/last-tag": "A removal would take an image's last tag, and ECR would delete the image.",
     LeftUntagged = "plan/left-untagged": "A move takes an image's last tag; a lifecycle rule may expire an untagged image.",
     ReadsWhatItMoves = "plan/reads-what-it-moves": "The plan reads a tag that it also moves, so that a second run would mean something else.",

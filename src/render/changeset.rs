@@ -6,7 +6,7 @@
 use anstyle::Style;
 
 use super::grouping::{self, Entry, Kind};
-use super::summary::{facts_line, is_errored, is_qualified, plan_line, sections};
+use super::summary::{facts_line, is_qualified, plan_line, sections};
 use super::text::{self, Look, counted, escape, len, push};
 use crate::changeset::{Change, Changeset};
 use crate::model::Digest;
@@ -40,7 +40,7 @@ pub struct ChangesetView<'a> {
 /// Writes a changeset as text; warnings and errors go elsewhere, before it.
 pub fn changeset_text(changeset: &Changeset, view: &ChangesetView<'_>) -> String {
     let mut out = String::new();
-    let is_errored = is_errored(changeset);
+    let is_errored = changeset.is_errored();
     let sections = sections(changeset);
     let lines_max = lines_max(changeset, sections.len(), view.is_full);
     let mut has_groups = false;
@@ -290,7 +290,7 @@ fn push_summary(out: &mut String, changeset: &Changeset, view: &ChangesetView<'_
     if let Some(name) = &changeset.name {
         push(out, format_args!("Plan name: {}\n", escape(name)));
     }
-    if let Some(digest) = view.plan_digest.filter(|_| !is_errored(changeset)) {
+    if let Some(digest) = view.plan_digest.filter(|_| !changeset.is_errored()) {
         push(out, format_args!("Plan digest: {digest}\n"));
     }
 }

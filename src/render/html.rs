@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::diagnostic::diagnostics_text;
 use super::grouping::Kind;
 use super::markdown::PageView;
-use super::summary::{facts_line, is_errored, is_qualified, place, plan_line};
+use super::summary::{facts_line, is_qualified, place, plan_line};
 use super::text::{Look, escape, escape_json, push};
 use crate::changeset::{Changeset, Counts};
 use crate::diagnostic::Sources;
@@ -40,7 +40,7 @@ pub fn changeset_html(changeset: &Changeset, sources: &Sources, view: &PageView<
             .as_deref()
             .map(|name| format!(" <code>{name}</code>"))
             .unwrap_or_default(),
-        "state" => if is_errored(changeset) { "errored" } else { "" }.to_owned(),
+        "state" => if changeset.is_errored() { "errored" } else { "" }.to_owned(),
         "plan" => plan_line(changeset),
         "creates" => creates.to_string(),
         "moves" => moves.to_string(),

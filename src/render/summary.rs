@@ -4,16 +4,7 @@ use std::collections::BTreeMap;
 
 use super::text::{self, counted, push};
 use crate::changeset::{Change, Changeset, Counts, RegistryIdentity, SkipReason};
-use crate::diagnostic::Severity;
 use crate::model::RegistryKey;
-
-/// Whether the plan has errors or refusals, so that nothing will be done.
-pub(super) fn is_errored(changeset: &Changeset) -> bool {
-    changeset
-        .diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity != Severity::Warning)
-}
 
 /// Whether addresses carry the registry's name.
 pub(super) fn is_qualified(changeset: &Changeset) -> bool {
@@ -65,7 +56,7 @@ pub(super) fn plan_line(changeset: &Changeset) -> String {
         removes,
     } = Counts::of(&changeset.changes);
     let counts = format!("{creates} to add, {moves} to change, {removes} to destroy");
-    if is_errored(changeset) {
+    if changeset.is_errored() {
         format!("Planning failed. As far as it goes: {counts}; nothing is saved or applied.")
     } else if changeset.changes.is_empty() {
         "No changes. Your infrastructure matches the configuration.".to_owned()
@@ -142,5 +133,6 @@ fn word(why: &SkipReason) -> &'static str {
         SkipReason::Requires(_) => "lacking another change",
         SkipReason::BackupOf(_) => "backup not needed",
         SkipReason::NotPicked(_) => "not picked",
+        SkipReason::Saved(_) => "left out",
     }
 }

@@ -26,6 +26,7 @@ const OF_PLANNING: &[Code] = &[
     Code::ImmutableTag,
     Code::TooManyTags,
     Code::LastTag,
+    Code::RegistryTwice,
     Code::LeftUntagged,
     Code::ReadsWhatItMoves,
     Code::ProtectedTag,
