@@ -442,7 +442,7 @@ mod tests {
             )
         );
         let nested = json!({"image": {"b": 1, "a": "x", "imageId": {"imageTag": "t"}}});
-        insta::assert_snapshot!(plain(&nested), @"
+        insta::assert_snapshot!(plain(&nested), @r"
         -----------------------
         |      PutImage       |
         +---------------------+
