@@ -9,4 +9,5 @@ mod flow;
 mod help;
 mod looking;
 mod machines;
+mod pipelines;
 mod support;
