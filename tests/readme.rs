@@ -1,7 +1,5 @@
 //! What README.md shows is what happens.
 
-#![expect(clippy::unwrap_used, reason = "what goes wrong in a test should end it")]
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;

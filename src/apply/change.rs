@@ -1,6 +1,8 @@
 //! One write: read the tag again, compare, put, and believe no answer that was lost.
 
-use super::repository::{Manifest, Reading, Work};
+use tokio::time::Instant;
+
+use super::repository::{Manifest, READING_AGE_MAX, Reading, Work};
 use crate::changeset::Change;
 use crate::event::{ChangeResult, NotAttempted};
 use crate::model::{Address, Digest};
@@ -16,6 +18,14 @@ enum Step {
     Stale { now: Option<Digest> },
     /// Something other than the write failed for good.
     Failed(RegistryError),
+}
+
+/// Where a tag is, compared with the changeset.
+enum Compared {
+    /// No write is needed, or none is allowed.
+    Ended(Step),
+    /// It is where the changeset found it, according to a read that was sent then.
+    AsShown { read_at: Instant },
 }
 
 impl Work<'_> {
@@ -56,7 +66,7 @@ impl Work<'_> {
             .call(Operation::PutImage, &self.run.context, attempt)
             .await;
         self.conclude(index, change, after, attempted).await;
-        self.finish_reading(&change.address.tag);
+        self.finish_reading(&change.address.tag, after);
     }
 
     async fn attempt(
@@ -68,12 +78,16 @@ impl Work<'_> {
         turn: Turn,
     ) -> Result<Step, RegistryError> {
         // Once here, with the tags that come next, so that the lane below is not held while reading.
-        if let Some(step) = self.compare(change, after).await {
+        if let Compared::Ended(step) = self.compare(change, after).await {
             return Ok(step);
         }
         let _lane = self.lanes.puts.acquire().await;
-        if let Some(step) = self.compare(change, after).await {
-            return Ok(step);
+        match self.compare(change, after).await {
+            Compared::Ended(step) => return Ok(step),
+            Compared::AsShown { read_at } if read_at.elapsed() >= READING_AGE_MAX => {
+                return Err(self.read_too_slowly(change));
+            }
+            Compared::AsShown { .. } => {}
         }
         self.run.context.check()?;
         if let Err(error) = self.run.intend(index) {
@@ -101,12 +115,14 @@ impl Work<'_> {
             Kind::AlreadyExists | Kind::TagImmutable => {
                 self.run.was_refused(index);
                 Ok(match self.compare(change, after).await {
-                    Some(Step::Stale { .. }) | None if error.kind() == Kind::TagImmutable => {
+                    Compared::Ended(Step::Stale { .. }) | Compared::AsShown { .. }
+                        if error.kind() == Kind::TagImmutable =>
+                    {
                         Step::Failed(error)
                     }
-                    Some(step) => step,
+                    Compared::Ended(step) => step,
                     // It was on this image when ECR said so, and is back where it was before.
-                    None => Step::Stale {
+                    Compared::AsShown { .. } => Step::Stale {
                         now: change.action.before(),
                     },
                 })
@@ -119,20 +135,30 @@ impl Work<'_> {
         }
     }
 
-    /// Compares the tag with the changeset; nothing to say if it is where the changeset found it.
-    async fn compare(&self, change: &Change, after: Digest) -> Option<Step> {
-        let now = match self.reading(&change.address.tag).await {
-            Ok(Reading::At(digest)) => Some(digest),
-            Ok(Reading::Absent) => None,
-            Ok(Reading::Unreadable(error)) | Err(error) => return Some(Step::Failed(error)),
+    /// Compares the tag with the changeset.
+    async fn compare(&self, change: &Change, after: Digest) -> Compared {
+        let (read_at, now) = match self.reading(&change.address.tag).await {
+            Ok((read_at, Reading::At(digest))) => (read_at, Some(digest)),
+            Ok((read_at, Reading::Absent)) => (read_at, None),
+            Ok((_, Reading::Unreadable(error))) | Err(error) => return Compared::Ended(Step::Failed(error)),
         };
         if now == Some(after) {
-            Some(Step::Right)
+            Compared::Ended(Step::Right)
         } else if now == change.action.before() {
-            None
+            Compared::AsShown { read_at }
         } else {
-            Some(Step::Stale { now })
+            Compared::Ended(Step::Stale { now })
         }
+    }
+
+    /// The answer took so long that the tag may have moved since: as good as none.
+    fn read_too_slowly(&self, change: &Change) -> RegistryError {
+        RegistryError::new(
+            Kind::Transient,
+            "it takes longer than a second to read where the tag is, so that it cannot be written safely",
+        )
+        .during(Operation::BatchGetImage, Some(self.repository))
+        .on_tag(Some(&change.address.tag))
     }
 
     async fn conclude(
@@ -155,13 +181,10 @@ impl Work<'_> {
             Err(error) => {
                 let attempts = error.attempts();
                 let may_have_landed = run.is_open(index);
-                match if may_have_landed {
-                    self.compare(change, after).await
+                if may_have_landed && let Compared::Ended(Step::Right) = self.compare(change, after).await {
+                    (Step::Right, attempts)
                 } else {
-                    None
-                } {
-                    Some(Step::Right) => (Step::Right, attempts),
-                    _ => (Step::Failed(error), attempts),
+                    (Step::Failed(error), attempts)
                 }
             }
         };

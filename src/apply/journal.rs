@@ -4,20 +4,23 @@
 //! and a result. A run that was killed leaves intents without results; whoever reads the journal asks the registry
 //! what became of them.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+mod read;
+mod write;
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::changeset::Change;
+pub use read::{Fate, InvalidJournal, Record, unfinished};
+pub use write::{Journal, ReopenError};
+
 use crate::changeset::file::Document;
-use crate::event::{ChangeResult, Ending};
+use crate::event::Ending;
+
+/// The version of the format that this program writes. Minor versions only add.
+pub const FORMAT_VERSION: &str = "1.0";
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -35,6 +38,10 @@ pub enum Line {
     Result(ResultLine),
     /// The last line of a run that came to its end.
     Recap(Recap),
+    /// Another run carries on from here.
+    Resumed(Resumed),
+    /// A rollback is about to take back what was done.
+    RolledBack(RolledBack),
 }
 
 /// What the run set out to do.
@@ -118,8 +125,8 @@ pub enum ResultName {
 /// How the run ended.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Recap {
-    /// One of `finished`, `stopped`, `hopeless`, `out_of_time` and `interrupted`.
-    pub ending: String,
+    /// What brought it to its end.
+    pub ending: EndingName,
     /// How many changes were made, or made already.
     pub applied: u64,
     /// How many failed.
@@ -132,172 +139,54 @@ pub struct Recap {
     pub time: String,
 }
 
-/// A journal that is being written, or none.
-pub struct Journal {
-    open: Option<Open>,
+/// What brought a run to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndingName {
+    /// Every change was tried.
+    Finished,
+    /// A change failed or was stale.
+    Stopped,
+    /// Everything failed in the same way.
+    Hopeless,
+    /// `--max-duration` was over.
+    OutOfTime,
+    /// A signal.
+    Interrupted,
 }
 
-struct Open {
-    path: PathBuf,
-    file: Arc<File>,
-    writing: Mutex<()>,
-    clock: Clock,
-    is_qualified: bool,
-    syncer: Option<(Sender<()>, JoinHandle<()>)>,
+/// Another run carries on.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Resumed {
+    /// The version of ecr-retag.
+    pub tool_version: String,
+    /// When.
+    pub time: String,
 }
 
-impl Journal {
-    /// A journal that keeps nothing.
-    pub fn none() -> Self {
-        Self { open: None }
-    }
+/// A rollback begins: from here on nobody carries on with this journal.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RolledBack {
+    /// When.
+    pub time: String,
+}
 
-    /// Begins a journal in a new file, with the directories it needs, and locks it.
-    ///
-    /// Fails if the file exists: a journal of another run is never overwritten.
-    pub fn create(path: &Path, header: Header, clock: Clock) -> io::Result<Self> {
-        if let Some(directory) = path
-            .parent()
-            .filter(|directory| !directory.as_os_str().is_empty())
-        {
-            std::fs::create_dir_all(directory)?;
-        }
-        let file = File::options().append(true).create_new(true).open(path)?;
-        let is_qualified = header.changeset.registries.len() > 1;
-        let journal = Self::start(path, file, clock, is_qualified)?;
-        journal.write(&Line::Header(Box::new(header)))?;
-        Ok(journal)
-    }
-
-    /// Goes on writing an unfinished journal; fails with `WouldBlock` if its run still lives.
-    pub fn reopen(path: &Path, clock: Clock, is_qualified: bool) -> io::Result<Self> {
-        let file = File::options().append(true).read(true).open(path)?;
-        let journal = Self::start(path, file, clock, is_qualified)?;
-        // A line that was torn when the last run was killed must not swallow the next one.
-        journal.append(b"\n")?;
-        Ok(journal)
-    }
-
-    fn start(path: &Path, file: File, clock: Clock, is_qualified: bool) -> io::Result<Self> {
-        file.try_lock()?;
-        let file = Arc::new(file);
-        let (sender, receiver) = channel::<()>();
-        let writes = Arc::clone(&file);
-        // Syncing takes milliseconds; whatever was written while one sync ran is covered by the next.
-        let syncer = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || {
-                while receiver.recv().is_ok() {
-                    while receiver.try_recv().is_ok() {}
-                    // A disk that cannot sync still keeps the line for every crash but its own.
-                    let _ = writes.sync_data();
-                }
-            })?;
-        let open = Open {
-            path: path.to_owned(),
-            file,
-            writing: Mutex::new(()),
-            clock,
-            is_qualified,
-            syncer: Some((sender, syncer)),
-        };
-        Ok(Self { open: Some(open) })
-    }
-
-    /// Where the journal is.
-    pub fn path(&self) -> Option<&Path> {
-        self.open.as_ref().map(|open| open.path.as_path())
-    }
-
-    /// Notes that a call is about to be sent.
-    pub(super) fn intent(&self, change: &Change) -> io::Result<()> {
-        let Some(open) = &self.open else { return Ok(()) };
-        self.write(&Line::Intent(Intent {
-            address: change.address.to_text(open.is_qualified),
-            before: change.action.before().map(|digest| digest.to_string()),
-            after: change.action.after().map(|digest| digest.to_string()),
-            time: (open.clock)().to_string(),
-        }))
-    }
-
-    /// Notes how a change ended; one that was not tried is not noted.
-    pub(super) fn result(
-        &self,
-        change: &Change,
-        result: &ChangeResult,
-        attempts: u32,
-        request_id: Option<&str>,
-    ) -> io::Result<()> {
-        let Some(open) = &self.open else { return Ok(()) };
-        let (outcome, detail) = match result {
-            ChangeResult::Done => (ResultName::Done, None),
-            ChangeResult::AlreadyDone => (ResultName::AlreadyDone, None),
-            ChangeResult::Stale { now } => {
-                let now = now.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
-                (ResultName::Stale, Some(now))
-            }
-            ChangeResult::Failed(failure) => (ResultName::Failed, Some(failure.message.clone())),
-            ChangeResult::NotAttempted(_) => return Ok(()),
-        };
-        self.write(&Line::Result(ResultLine {
-            address: change.address.to_text(open.is_qualified),
-            before: change.action.before().map(|digest| digest.to_string()),
-            after: change.action.after().map(|digest| digest.to_string()),
-            outcome,
-            attempts,
-            request_id: request_id.map(ToOwned::to_owned),
-            detail,
-            time: (open.clock)().to_string(),
-        }))
-    }
-
-    /// Notes that the run came to its end.
-    pub fn recap(&self, results: &[ChangeResult], ending: &Ending) -> io::Result<()> {
-        let Some(open) = &self.open else { return Ok(()) };
-        let count = |is: fn(&ChangeResult) -> bool| results.iter().filter(|result| is(result)).count() as u64;
-        let ending = match ending {
-            Ending::Finished => "finished",
-            Ending::Stopped => "stopped",
-            Ending::Hopeless(_) => "hopeless",
-            Ending::OutOfTime => "out_of_time",
-            Ending::Interrupted => "interrupted",
-        };
-        self.write(&Line::Recap(Recap {
-            ending: ending.to_owned(),
-            applied: count(ChangeResult::is_success),
-            failed: count(|result| matches!(result, ChangeResult::Failed(_))),
-            stale: count(|result| matches!(result, ChangeResult::Stale { .. })),
-            not_attempted: count(|result| matches!(result, ChangeResult::NotAttempted(_))),
-            time: (open.clock)().to_string(),
-        }))
-    }
-
-    fn write(&self, line: &Line) -> io::Result<()> {
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
-        self.append(&text)
-    }
-
-    fn append(&self, text: &[u8]) -> io::Result<()> {
-        let Some(open) = &self.open else { return Ok(()) };
-        // One write a line, so that a crash tears at most the last one.
-        let _writing = open.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        (&*open.file).write_all(text)?;
-        if let Some((sender, _)) = &open.syncer {
-            // Fails only if the thread is gone, and then the line is still written.
-            let _ = sender.send(());
-        }
-        Ok(())
+impl EndingName {
+    /// Whether the same command carries on with a run that ended so.
+    pub fn may_be_carried_on(self) -> bool {
+        matches!(self, Self::OutOfTime | Self::Interrupted)
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        if let Some((sender, syncer)) = self.syncer.take() {
-            drop(sender);
-            let _ = syncer.join();
+impl From<&Ending> for EndingName {
+    fn from(ending: &Ending) -> Self {
+        match ending {
+            Ending::Finished => Self::Finished,
+            Ending::Stopped => Self::Stopped,
+            Ending::Hopeless(_) => Self::Hopeless,
+            Ending::OutOfTime => Self::OutOfTime,
+            Ending::Interrupted => Self::Interrupted,
         }
-        let _ = self.file.sync_data();
     }
 }
 

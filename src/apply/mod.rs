@@ -22,7 +22,7 @@ use repository::Work;
 use run::Run;
 
 use crate::changeset::Changeset;
-use crate::event::{CallCount, ChangeResult, Ending, Event, Events, NotAttempted, Outcome};
+use crate::event::{CallCount, ChangeResult, Event, Events, NotAttempted, Outcome};
 use crate::model::{RegistryKey, RepositoryName};
 use crate::registry::{CallContext, Operation, Registry};
 
@@ -149,9 +149,4 @@ fn count_calls(registries: &BTreeMap<RegistryKey, Registry>) -> Vec<CallCount> {
         })
         .filter(|count| count.calls > 0)
         .collect()
-}
-
-/// Whether a run that ended like this may be carried on with by the same command.
-pub fn is_unfinished(ending: &Ending) -> bool {
-    matches!(ending, Ending::Interrupted | Ending::OutOfTime)
 }

@@ -1,6 +1,6 @@
 //! What all changes of one run share: results, the decision to stop, and how much goes on at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -40,8 +40,8 @@ pub(super) struct Lanes {
 
 struct State {
     results: Vec<Option<ChangeResult>>,
-    /// Changes whose call was sent and may have taken effect, without an answer that says so.
-    open: BTreeSet<usize>,
+    /// How many calls of a change were sent and may have taken effect, without an answer that says so.
+    open: BTreeMap<usize, u32>,
     ending: Option<Ending>,
     same_failures: (Option<String>, u32),
 }
@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
             journal,
             state: Mutex::new(State {
                 results: vec![None; changeset.changes.len()],
-                open: BTreeSet::new(),
+                open: BTreeMap::new(),
                 ending: None,
                 same_failures: (None, 0),
             }),
@@ -106,18 +106,24 @@ impl<'a> Run<'a> {
             )
             .with_help("make room or choose another place with `--journal`, then run the command again")
         })?;
-        self.state().open.insert(index);
+        *self.state().open.entry(index).or_default() += 1;
         Ok(())
     }
 
-    /// Notes that ECR refused the call, so that it has surely not taken effect.
+    /// Notes that ECR refused the last call, so that it has surely not taken effect; an earlier one may have.
     pub(super) fn was_refused(&self, index: usize) {
-        self.state().open.remove(&index);
+        let mut state = self.state();
+        if let Some(calls) = state.open.get_mut(&index) {
+            *calls -= 1;
+            if *calls == 0 {
+                state.open.remove(&index);
+            }
+        }
     }
 
     /// Whether a call of this change may have taken effect without an answer that says so.
     pub(super) fn is_open(&self, index: usize) -> bool {
-        self.state().open.contains(&index)
+        self.state().open.contains_key(&index)
     }
 
     /// Notes how a change ended, and whether that ends the run.
@@ -239,7 +245,7 @@ impl<'a> Run<'a> {
             .enumerate()
             .map(|(index, result)| match result {
                 Some(result) => result,
-                None if state.open.contains(&index) => left_open(),
+                None if state.open.contains_key(&index) => left_open(),
                 None => ChangeResult::NotAttempted(NotAttempted::Stopped),
             })
             .collect();

@@ -20,6 +20,7 @@ mod order;
 mod pick;
 mod plan;
 mod reason;
+mod repeat;
 mod scope;
 mod wish;
 

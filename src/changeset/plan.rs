@@ -11,8 +11,9 @@ use super::guard;
 use super::order;
 use super::pick;
 use super::reason::Reason;
+use super::repeat;
 use super::scope::Scope;
-use super::wish::{self, Removal, Request, Wish, Wishes};
+use super::wish::{self, Removal, Request, Uses, Wish, Wishes};
 use super::{Action, Change, SkipReason, Skipped, Unchanged};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inventory::Inventory;
@@ -78,6 +79,14 @@ impl Input<'_> {
 
 /// Plans one repository.
 pub fn plan_repository(input: &Input<'_>) -> RepositoryPlan {
+    let mut planned = plan_once(input);
+    let warning = repeat::means_something_else(input, &planned);
+    planned.diagnostics.extend(warning);
+    planned
+}
+
+/// Plans one repository, and does not ask what a second run would do.
+pub(super) fn plan_once(input: &Input<'_>) -> RepositoryPlan {
     let mut diagnostics = Vec::new();
     let wishes = wish::collect(input, &mut diagnostics);
     let mut planner = Planner {
@@ -88,7 +97,7 @@ pub fn plan_repository(input: &Input<'_>) -> RepositoryPlan {
         diagnostics,
     };
     let unmatched = wishes.unmatched.iter().map(|rule| rule.name.clone()).collect();
-    let warns_of_reading = reads_what_it_moves(&wishes);
+    let warns_of_reading = repeat::reads_what_it_moves(&wishes);
     planner.decide(wishes);
     planner.leave_out_what_lacks_its_requirements();
     guard::check_images(&mut planner);
@@ -103,7 +112,7 @@ pub fn plan_repository(input: &Input<'_>) -> RepositoryPlan {
 
 /// The images that lose a tag under this plan, whose other tags must therefore be known.
 pub fn images_losing_tags(input: &Input<'_>) -> BTreeSet<Digest> {
-    plan_repository(input)
+    plan_once(input)
         .changes
         .iter()
         .filter_map(|change| change.action.before())
@@ -191,9 +200,11 @@ impl<'a> Planner<'a> {
         for (source, removal) in std::mem::take(&mut wishes.removals) {
             // If a tag is both removed and set, setting wins.
             if !wishes.set.contains(&source) && self.input.is_in_scope(&source) {
-                self.remove(source, removal);
+                let uses = wishes.uses.remove(&source).unwrap_or_default();
+                self.remove(source, removal, uses);
             }
         }
+        self.align_stages();
     }
 
     fn grant(&mut self, target: Tag, wish: Wish<'a>, requires: BTreeSet<Tag>) {
@@ -399,7 +410,7 @@ impl<'a> Planner<'a> {
         is_broken
     }
 
-    fn remove(&mut self, source: Tag, removal: Removal<'a>) {
+    fn remove(&mut self, source: Tag, removal: Removal<'a>, uses: Uses) {
         let repository = &self.input.inventory.repository;
         let rules = removal.rules.clone();
         if let Some(target) = removal.lost {
@@ -427,7 +438,7 @@ impl<'a> Planner<'a> {
             action: Action::Remove {
                 before: removal.digest,
             },
-            stage: removal.stage,
+            stage: removal.stage.max(uses.stage),
             requests: removal
                 .rules
                 .iter()
@@ -439,11 +450,29 @@ impl<'a> Planner<'a> {
                 .collect(),
             source: None,
             reason: Reason::RenamedTo(targets),
-            requires: removal.targets,
+            requires: removal.targets.into_iter().chain(uses.targets).collect(),
             backup_of: BTreeSet::new(),
             is_reversible: true,
         };
         self.changes.insert(source, planned);
+    }
+
+    /// What a change requires comes no later than the change, whatever the stages of the rules behind it.
+    fn align_stages(&mut self) {
+        let mut latest: Vec<(Tag, u32)> = self
+            .changes
+            .values()
+            .filter(|planned| !planned.action.is_removal())
+            .flat_map(|planned| planned.requires.iter().map(|tag| (tag.clone(), planned.stage)))
+            .collect();
+        while let Some((tag, stage)) = latest.pop() {
+            if let Some(required) = self.changes.get_mut(&tag)
+                && required.stage > stage
+            {
+                required.stage = stage;
+                latest.extend(required.requires.iter().map(|tag| (tag.clone(), stage)));
+            }
+        }
     }
 
     /// Whether the tag will be on the image once this plan is carried out.
@@ -604,47 +633,4 @@ fn protected(address: &str, what: &str) -> Diagnostic {
         format!("`{address}` is protected and would be {what}"),
     )
     .help("take the tag out of `policy.protect`, or set `on_protected: skip`")
-}
-
-/// The tags that the plan reads and also moves, with what to say if any of them changes.
-fn reads_what_it_moves(wishes: &Wishes<'_>) -> Vec<([Tag; 2], Diagnostic)> {
-    let mut found = Vec::new();
-    let is_guarded = |target: &Tag, wish: &Wish<'_>| {
-        wish.requests
-            .iter()
-            .any(|request| request.rule.expect.iter().any(|expect| expect.target == *target))
-    };
-    for (target, wish) in &wishes.by_target {
-        let Some(read) = wish.source.as_ref().filter(|source| *source != target) else {
-            continue;
-        };
-        let Some(moved) = wishes.by_target.get(read) else {
-            continue;
-        };
-        if moved.source.as_ref() == Some(read) || is_guarded(target, wish) || is_guarded(read, moved) {
-            continue;
-        }
-        // Without the repository, so that it is said once however many repositories the rules apply to.
-        let message = format!(
-            "`{target}` is read from `{read}`, which this plan also moves: a second run would mean something else"
-        );
-        let mut diagnostic = Diagnostic::warning(Code::ReadsWhatItMoves, message).help(
-            "use `backup` to keep the old image, or `expect` to say where the tags must be, or save the changeset \
-             with `plan --out` and apply that",
-        );
-        for request in &wish.requests {
-            diagnostic = diagnostic.at(
-                request.span,
-                format!("rule `{}` reads `{read}`", request.rule.name),
-            );
-        }
-        for request in &moved.requests {
-            diagnostic = diagnostic.at(
-                request.span,
-                format!("rule `{}` moves `{read}`", request.rule.name),
-            );
-        }
-        found.push(([target.clone(), read.clone()], diagnostic));
-    }
-    found
 }

@@ -18,6 +18,8 @@ pub(super) struct Wishes<'a> {
     pub set: BTreeSet<Tag>,
     /// Sources that go away once all of their targets are right.
     pub removals: BTreeMap<Tag, Removal<'a>>,
+    /// What every source is read for, by whichever rule.
+    pub uses: BTreeMap<Tag, Uses>,
     /// Targets of renames whose source is gone already.
     pub renamed: BTreeMap<Tag, Vec<&'a Rule>>,
     /// Rules that select nothing here.
@@ -61,6 +63,15 @@ pub(super) struct Removal<'a> {
     pub stage: u32,
     /// A target that another source was picked for, if there is one.
     pub lost: Option<Tag>,
+}
+
+/// What a source is read for: until all of that is right, a second run could still need it.
+#[derive(Default)]
+pub(super) struct Uses {
+    /// The targets that get its image.
+    pub targets: BTreeSet<Tag>,
+    /// The latest stage that one of them comes in.
+    pub stage: u32,
 }
 
 /// Asks every rule what it makes of the repository.
@@ -125,6 +136,11 @@ fn collect_rule<'a>(
         }
         match pick::pick(rule, &rivals, input.inventory) {
             Ok(picked) => {
+                for source in picked.sources.iter().filter(|source| **source != target) {
+                    let uses = wishes.uses.entry((*source).clone()).or_default();
+                    uses.targets.insert(target.clone());
+                    uses.stage = uses.stage.max(rule.stage);
+                }
                 wishes.add(target, &picked, rule, diagnostics);
                 picked_by_target.insert(target, picked);
             }

@@ -65,6 +65,7 @@ impl Writer {
             "repositoryName": name.as_str(),
             "imageManifest": &*image.manifest,
             "imageManifestMediaType": image.media_type.as_str(),
+            "imageDigest": image.digest.to_string(),
             "imageTag": tag.as_str(),
         });
         Some(("PutImage", request))
