@@ -10,7 +10,7 @@ use std::time::Duration;
 use ecr_retag::apply::{self, Journal, OnError, Options};
 use ecr_retag::changeset::file::plan_digest;
 use ecr_retag::changeset::{Changeset, Scope};
-use ecr_retag::event::Events;
+use ecr_retag::event::{ChangeResult, Events};
 use ecr_retag::model::RegistryKey;
 use ecr_retag::plan::{self, Plan, PlanInput, VariableInputs};
 use ecr_retag::registry::{self, CallContext, ConnectOptions, InProcess, Registry};
@@ -105,7 +105,7 @@ impl Example {
         );
         let outcome = outcome.await;
         assert!(
-            outcome.results.iter().all(|result| result.is_success()),
+            outcome.results.iter().all(ChangeResult::is_success),
             "{outcome:#?}"
         );
     }
@@ -147,7 +147,7 @@ async fn every_example_does_what_is_written_beside_it() {
             &example.text(&changeset),
         );
         example.apply(&changeset).await;
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         let again = example.changeset().await;
         if name == SWAP {
             assert_eq!(again.changes.len(), changeset.changes.len());

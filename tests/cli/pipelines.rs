@@ -46,7 +46,7 @@ fn runner() -> Folder {
     let path = format!(
         "{}:{}",
         folder.path("bin").display(),
-        std::env::var("PATH").unwrap()
+        std::env::var_os("PATH").unwrap().display()
     );
     let output = folder.path("output").display().to_string();
     folder.file("cut.yaml", CUT);
