@@ -1,6 +1,10 @@
 //! The program as a user runs it: the real binary, on the embedded registry, each time in a folder of its own.
 
-#![expect(clippy::unwrap_used, reason = "what goes wrong in a test should end it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what goes wrong in a test should end it"
+)]
 
 mod documents;
 mod examples;
@@ -9,4 +13,5 @@ mod flow;
 mod help;
 mod looking;
 mod machines;
+mod pipelines;
 mod support;
