@@ -4,6 +4,7 @@
 //! repository, not with the registry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -25,9 +26,9 @@ pub struct Survey<'a> {
     pub registries: &'a BTreeMap<RegistryKey, Registry>,
     /// The addresses the run is about.
     pub scope: &'a Scope,
-    /// When to stop, and whom to tell of retries.
+    /// When to stop.
     pub context: &'a CallContext,
-    /// Whom to tell of repositories that were read.
+    /// Whom to tell of repositories that were read, and of retries.
     pub events: &'a Events,
     /// The moment that spans such as `30d` count from, and that the changeset carries.
     pub now: Timestamp,
@@ -46,6 +47,14 @@ pub struct Surveyed {
 
 /// Reads all registries at once and plans.
 pub async fn survey(plan: &Plan, survey: Survey<'_>) -> Surveyed {
+    let context = survey
+        .context
+        .clone()
+        .with_observer(Arc::new(survey.events.clone()));
+    let survey = Survey {
+        context: &context,
+        ..survey
+    };
     let desks: Vec<Desk<'_>> = survey
         .registries
         .iter()

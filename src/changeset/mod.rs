@@ -23,6 +23,8 @@ mod scope;
 mod wish;
 
 pub mod file;
+#[cfg(test)]
+mod properties;
 
 pub use approve::Approval;
 pub use draft::Draft;
