@@ -167,6 +167,18 @@ pub struct Outcome {
     pub calls: Vec<CallCount>,
 }
 
+impl Outcome {
+    /// That of a run that had nothing to do.
+    pub fn nothing() -> Self {
+        Self {
+            results: Vec::new(),
+            ending: Ending::Finished,
+            elapsed: Duration::ZERO,
+            calls: Vec::new(),
+        }
+    }
+}
+
 /// How often an operation was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallCount {

@@ -10,6 +10,8 @@
 //! - [`apply`] does it, tells what happens in [`event`]s, and keeps a journal,
 //! - [`render`] prints all of it; [`cli`] holds the commands, each of which gathers, calls and renders.
 //!
+//! [`put_image`] is another way in: the AWS CLI's command for one image.
+//!
 //! [`sandbox`] is an ECR inside this program: it speaks the same protocol to the same client, and keeps the same
 //! rules. [`model`] has ECR's names and grammars, [`diagnostic`] what is wrong with a plan file.
 //!
@@ -24,6 +26,7 @@ pub mod event;
 pub mod inventory;
 pub mod model;
 pub mod plan;
+pub mod put_image;
 pub mod registry;
 pub mod render;
 pub mod sandbox;

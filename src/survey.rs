@@ -15,7 +15,7 @@ use crate::changeset::{
 use crate::diagnostic::{self, Code, Diagnostic};
 use crate::event::{Event, Events};
 use crate::inventory::Inventory;
-use crate::model::{AccountId, Digest, Region, RegistryKey, RepositoryName};
+use crate::model::{AccountId, Address, Digest, Region, RegistryKey, RepositoryName};
 use crate::plan::{Plan, Reads, RepositoryReads};
 use crate::registry::{CallContext, Observation, Questions, Reader, Registry, RegistryError, observe};
 
@@ -47,6 +47,35 @@ pub struct Surveyed {
 
 /// Reads all registries at once and plans.
 pub async fn survey(plan: &Plan, survey: Survey<'_>) -> Surveyed {
+    let mut draft = Draft::new(survey.keeps_unchanged);
+    let failures = visit(plan, survey, None, |key, inventory| {
+        let planned = plan_repository(&input(plan, key, &inventory, survey));
+        draft.add(plan, key, &inventory.repository, planned);
+    })
+    .await;
+    let failed = failures.iter().map(|(key, _)| key);
+    let unreached = plan.registries.iter().map(|declared| &declared.key);
+    for key in failed.chain(unreached.filter(|key| !survey.registries.contains_key(*key))) {
+        draft.miss(key);
+    }
+    let mut changeset = draft.finish(plan, identities(plan, survey.registries), Some(survey.now));
+    changeset
+        .diagnostics
+        .extend(refuse_one_registry_twice(survey.registries));
+    diagnostic::sort(&mut changeset.diagnostics);
+    Surveyed { changeset, failures }
+}
+
+/// Reads all registries at once and hands on each repository as it arrives; gives what could not be read, sorted.
+///
+/// With `only`, reads the repository of that address, its tag included, and no other. A repository that a rule names
+/// and that does not exist does not arrive.
+pub async fn visit(
+    plan: &Plan,
+    survey: Survey<'_>,
+    only: Option<&Address>,
+    mut arrived: impl FnMut(&RegistryKey, Inventory),
+) -> Vec<(RegistryKey, RegistryError)> {
     let context = survey
         .context
         .clone()
@@ -58,7 +87,7 @@ pub async fn survey(plan: &Plan, survey: Survey<'_>) -> Surveyed {
     let desks: Vec<Desk<'_>> = survey
         .registries
         .iter()
-        .map(|(key, registry)| Desk::new(plan, key, registry, survey))
+        .map(|(key, registry)| Desk::new(plan, key, registry, survey, only))
         .collect();
     let streams = desks.iter().map(|desk| {
         let questions = Questions {
@@ -70,36 +99,23 @@ pub async fn survey(plan: &Plan, survey: Survey<'_>) -> Surveyed {
             .boxed()
     });
     let mut observations = futures::stream::select_all(streams);
-    let mut draft = Draft::new(survey.keeps_unchanged);
     let mut failures = Vec::new();
     while let Some((key, observed)) = observations.next().await {
         match observed {
             Observation::Inventory(inventory) => {
-                let planned = plan_repository(&input(plan, key, &inventory, survey));
-                draft.add(plan, key, &inventory.repository, planned);
-                let repository = inventory.repository;
+                let repository = inventory.repository.clone();
+                arrived(key, inventory);
                 survey.events.emit(Event::RepositoryRead {
                     registry: key.clone(),
                     repository,
                 });
             }
-            // The draft notices which repositories have not arrived.
             Observation::Missing(_) => {}
             Observation::Failed(error) => failures.push((key.clone(), error)),
         }
     }
-    let failed = failures.iter().map(|(key, _)| key);
-    let unreached = plan.registries.iter().map(|declared| &declared.key);
-    for key in failed.chain(unreached.filter(|key| !survey.registries.contains_key(*key))) {
-        draft.miss(key);
-    }
     failures.sort_by_cached_key(|(key, error)| (key.clone(), error.to_string()));
-    let mut changeset = draft.finish(plan, identities(plan, survey.registries), Some(survey.now));
-    changeset
-        .diagnostics
-        .extend(refuse_one_registry_twice(survey.registries));
-    diagnostic::sort(&mut changeset.diagnostics);
-    Surveyed { changeset, failures }
+    failures
 }
 
 type Question<'a, About, Answer> = Box<dyn Fn(&About) -> Answer + Send + Sync + 'a>;
@@ -114,12 +130,31 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(plan: &'a Plan, key: &'a RegistryKey, registry: &'a Registry, survey: Survey<'a>) -> Self {
+    fn new(
+        plan: &'a Plan,
+        key: &'a RegistryKey,
+        registry: &'a Registry,
+        survey: Survey<'a>,
+        only: Option<&'a Address>,
+    ) -> Self {
+        let wanted = only.map_or_else(
+            || plan.repositories(key),
+            |only| RepositoryReads {
+                exact: BTreeSet::from([only.repository.clone()]),
+                has_globs: false,
+            },
+        );
         Self {
             key,
             reader: Reader::new(registry, survey.context),
-            wanted: plan.repositories(key),
-            reads: Box::new(move |repository| plan.reads(key, repository)),
+            wanted,
+            reads: Box::new(move |repository| {
+                let mut reads = plan.reads(key, repository)?;
+                if let (Reads::Named { tags, .. }, Some(only)) = (&mut reads, only) {
+                    tags.insert(only.tag.clone());
+                }
+                Some(reads)
+            }),
             losing: Box::new(move |inventory| images_losing_tags(&input(plan, key, inventory, survey))),
         }
     }

@@ -66,7 +66,7 @@ impl Work<'_> {
             .call(Operation::PutImage, &self.run.context, attempt)
             .await;
         self.conclude(index, change, after, attempted).await;
-        self.finish_reading(&change.address.tag);
+        self.finish_reading(&change.address.tag, after);
     }
 
     async fn attempt(

@@ -20,22 +20,30 @@ pub(super) struct Lookahead<K, V> {
 struct State<K, V> {
     /// Keys that are still needed, by their place in line.
     upcoming: BTreeMap<usize, K>,
-    places: BTreeMap<K, usize>,
+    needs: BTreeMap<K, Need>,
     values: BTreeMap<K, (Instant, V)>,
     loading: BTreeSet<K>,
 }
 
+/// How long a key is needed.
+struct Need {
+    place: usize,
+    times: usize,
+}
+
 impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
-    /// Nothing read yet; `upcoming` in the order in which the keys will be needed.
+    /// Nothing read yet; `upcoming` in the order in which the keys will be needed, as often as they will be.
     pub(super) fn new(upcoming: impl IntoIterator<Item = K>) -> Self {
-        let upcoming: BTreeMap<usize, K> = upcoming.into_iter().enumerate().collect();
-        let places = upcoming
-            .iter()
-            .map(|(place, key)| (key.clone(), *place))
-            .collect();
+        let mut needs: BTreeMap<K, Need> = BTreeMap::new();
+        for (place, key) in upcoming.into_iter().enumerate() {
+            needs.entry(key).or_insert(Need { place, times: 0 }).times += 1;
+        }
         let state = State {
-            upcoming,
-            places,
+            upcoming: needs
+                .iter()
+                .map(|(key, need)| (need.place, key.clone()))
+                .collect(),
+            needs,
             values: BTreeMap::new(),
             loading: BTreeSet::new(),
         };
@@ -96,12 +104,18 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
         self.state().values.remove(key);
     }
 
-    /// Forgets the key: it is not needed any more.
+    /// Notes that the key was used, and forgets it if it is not needed again.
     pub(super) fn finish(&self, key: &K) {
         let mut state = self.state();
-        state.values.remove(key);
-        if let Some(place) = state.places.remove(key) {
+        let Some(need) = state.needs.get_mut(key) else {
+            return;
+        };
+        need.times -= 1;
+        if need.times == 0 {
+            let place = need.place;
+            state.needs.remove(key);
             state.upcoming.remove(&place);
+            state.values.remove(key);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The changes of one stage in one repository: waves of writes, the read-back, the removals.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +63,6 @@ impl<'a> Work<'a> {
         let (removals, mut writes): (Vec<_>, Vec<_>) =
             changes.iter().partition(|(_, change)| change.action.is_removal());
         writes.sort_by_key(|(index, change)| (change.wave, *index));
-        let mut seen = BTreeSet::new();
         let digests = writes.iter().filter_map(|(_, change)| change.action.after());
         Some(Self {
             run,
@@ -75,7 +74,7 @@ impl<'a> Work<'a> {
                 .map(|(index, change)| (&change.address.tag, *index))
                 .collect(),
             tags: Lookahead::new(writes.iter().map(|(_, change)| change.address.tag.clone())),
-            manifests: Lookahead::new(digests.filter(|digest| seen.insert(*digest)).collect::<Vec<_>>()),
+            manifests: Lookahead::new(digests),
             writes: writes.into_iter().map(|(index, _)| index).collect(),
             removals: removals.into_iter().map(|(index, _)| index).collect(),
         })
@@ -106,13 +105,11 @@ impl<'a> Work<'a> {
         let Some(before) = change.action.before() else {
             return false;
         };
-        self.writes.iter().any(|&index| {
-            self.run
-                .changes
-                .get(index)
-                .is_some_and(|earlier| earlier.wave < change.wave && earlier.action.after() == Some(before))
-                && !self.run.has_succeeded(index)
-        })
+        self.writes
+            .iter()
+            .filter_map(|&index| Some((index, self.run.changes.get(index)?)))
+            .take_while(|(_, earlier)| earlier.wave < change.wave)
+            .any(|(index, earlier)| earlier.action.after() == Some(before) && !self.run.has_succeeded(index))
     }
 
     /// The change of this stage that sets this tag.
@@ -137,8 +134,10 @@ impl<'a> Work<'a> {
         self.tags.forget(tag);
     }
 
-    pub(super) fn finish_reading(&self, tag: &Tag) {
+    /// Notes that a change has come to its end, so that what was read for it need not be kept.
+    pub(super) fn finish_reading(&self, tag: &Tag, after: Digest) {
         self.tags.finish(tag);
+        self.manifests.finish(&after);
     }
 
     pub(super) async fn read_tags(&self, tags: Vec<Tag>) -> Result<BTreeMap<Tag, Reading>, RegistryError> {

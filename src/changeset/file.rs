@@ -3,17 +3,18 @@
 //! Its `plan_digest` covers every change, its requirements and the limits of the policy, so that a file that was
 //! edited by hand is found out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Change, Changeset, Counts, Reason, RegistryIdentity, Unchanged};
+use super::{Action, Change, Changeset, Counts, Unchanged};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::model::{Address, Digest, RegistryKey, RepositoryName, Tag};
-use crate::plan::{Limits, PlanSource};
+use crate::model::{Address, Digest, RegistryKey, Tag};
+use crate::plan::Limits;
+
+mod read;
 
 /// The version of the format that this program writes. Minor versions only add.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -404,65 +405,6 @@ impl Document {
             Err(InvalidChangeset::Edited { written, computed })
         }
     }
-
-    fn read(&self) -> Result<Changeset, String> {
-        let registries = self
-            .registries
-            .iter()
-            .map(|record| {
-                Ok(RegistryIdentity {
-                    key: parse(&record.name)?,
-                    account: parse(&record.account)?,
-                    region: parse(&record.region)?,
-                })
-            })
-            .collect::<Result<Vec<RegistryIdentity>, String>>()?;
-        let mut changes = Vec::new();
-        let mut unchanged = Vec::new();
-        let mut seen = BTreeSet::new();
-        for record in &self.resource_changes {
-            match read_change(record, &registries)
-                .map_err(|what| format!("change `{}`: {what}", record.address.escape_debug()))?
-            {
-                Entry::Change(change) => {
-                    if !seen.insert(change.address.clone()) {
-                        return Err(format!("`{}` is there twice", record.address.escape_debug()));
-                    }
-                    changes.push(change);
-                }
-                Entry::Unchanged(entry) => unchanged.push(entry),
-            }
-        }
-        changes.sort_by(|a, b| a.address.cmp(&b.address));
-        Ok(Changeset {
-            name: self.name.clone(),
-            created_at: self.created_at.as_deref().map(parse::<Timestamp>).transpose()?,
-            sources: self
-                .sources
-                .iter()
-                .map(|source| {
-                    let digest = parse(&format!("sha256:{}", source.sha256))?;
-                    Ok(PlanSource {
-                        path: source.path.clone(),
-                        digest,
-                    })
-                })
-                .collect::<Result<_, String>>()?,
-            variables: self.variables.clone(),
-            registries,
-            changes,
-            unchanged,
-            unchanged_count: self.summary.unchanged,
-            skipped: Vec::new(),
-            limits: Limits {
-                creates: self.limits.creates,
-                moves: self.limits.moves,
-                removes: self.limits.removes,
-            },
-            diagnostics: Vec::new(),
-            is_incomplete: false,
-        })
-    }
 }
 
 fn change_record(change: &Change, is_qualified: bool) -> ChangeRecord {
@@ -566,86 +508,6 @@ impl DiagnosticRecord {
             range,
         }
     }
-}
-
-enum Entry {
-    Change(Change),
-    Unchanged(Unchanged),
-}
-
-fn read_change(record: &ChangeRecord, registries: &[RegistryIdentity]) -> Result<Entry, String> {
-    let address = Address {
-        registry: parse::<RegistryKey>(&record.registry)?,
-        repository: parse::<RepositoryName>(&record.repository)?,
-        tag: parse::<Tag>(&record.tag)?,
-    };
-    if !registries.iter().any(|registry| registry.key == address.registry) {
-        return Err(format!(
-            "registry `{}` is not one of the file's",
-            address.registry
-        ));
-    }
-    let is_qualified = registries.len() > 1;
-    if address.to_text(is_qualified) != record.address {
-        return Err("the address is not that of its registry, repository and tag".to_owned());
-    }
-    let digest = |place: &Option<Place>| {
-        place
-            .as_ref()
-            .map(|place| parse::<Digest>(&place.digest))
-            .transpose()
-    };
-    let (before, after) = (digest(&record.change.before)?, digest(&record.change.after)?);
-    let action = match (record.change.actions.as_slice(), before, after) {
-        ([ActionName::Create], None, Some(after)) => Action::Create { after },
-        ([ActionName::Update], Some(before), Some(after)) if before != after => {
-            Action::Move { before, after }
-        }
-        ([ActionName::Delete], Some(before), None) => Action::Remove { before },
-        ([ActionName::NoOp], before, after) if before == after => {
-            return Ok(Entry::Unchanged(Unchanged {
-                address,
-                digest: after,
-                rules: record.rules.clone(),
-            }));
-        }
-        _ => return Err("`actions` do not fit `before` and `after`".to_owned()),
-    };
-    let prefix = record
-        .address
-        .strip_suffix(record.tag.as_str())
-        .unwrap_or_default();
-    let neighbours = |addresses: &[String]| {
-        addresses
-            .iter()
-            .map(|address| {
-                parse(
-                    address
-                        .strip_prefix(prefix)
-                        .ok_or("it refers to a tag of another repository")?,
-                )
-            })
-            .collect::<Result<Vec<Tag>, String>>()
-    };
-    Ok(Entry::Change(Change {
-        address,
-        action,
-        stage: record.stage,
-        wave: record.wave,
-        rules: record.rules.clone(),
-        source: record.source_tag.as_deref().map(parse::<Tag>).transpose()?,
-        requires: neighbours(&record.requires)?,
-        backup_of: neighbours(&record.backup_of)?,
-        reason: Reason::Saved(record.action_reason.clone()),
-        is_reversible: record.reversible,
-    }))
-}
-
-fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error: T::Err| error.to_string())
 }
 
 /// The JSON Schema of saved changesets.

@@ -13,7 +13,9 @@ use crate::plan::{Limits, PlanSource};
 
 mod approve;
 mod draft;
+mod explain;
 mod guard;
+mod matching;
 mod order;
 mod pick;
 mod plan;
@@ -28,7 +30,9 @@ mod properties;
 
 pub use approve::Approval;
 pub use draft::Draft;
+pub use explain::{Explanation, Fate, RuleStory, explain};
 pub use guard::{LimitPassed, check_limits};
+pub use matching::{Choice, LeftOut, RuleMatch, SourceMatch, TargetMatch, match_rule};
 pub use plan::{Input, RepositoryPlan, images_losing_tags, plan_repository};
 pub use reason::{Origin, Reason};
 pub use scope::{InvalidScope, Scope};
@@ -190,6 +194,8 @@ pub enum SkipReason {
     BackupOf(Tag),
     /// Another source was picked for this target of the source that would be removed.
     NotPicked(Tag),
+    /// As a saved changeset says it, in words that this program does not know.
+    Saved(String),
 }
 
 /// How many changes of each kind there are.

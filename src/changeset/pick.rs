@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::Input;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::inventory::Inventory;
 use crate::model::{Digest, Tag};
 use crate::plan::rank::{self, Order, Rank};
 use crate::plan::{Candidate, Pick, Rule};
@@ -23,13 +24,13 @@ pub(super) struct Picked<'a> {
 pub(super) fn pick<'a>(
     rule: &Rule,
     rivals: &[&'a Candidate],
-    input: &Input<'_>,
+    inventory: &Inventory,
 ) -> Result<Picked<'a>, Diagnostic> {
     let digests: BTreeSet<Digest> = rivals.iter().map(|rival| rival.digest).collect();
     if rule.pick == Pick::Only {
         if digests.len() > 1 {
             let help = "choose with `pick: newest` or `pick: highest`, or select fewer tags";
-            return Err(ambiguous("several images", rule, rivals, input).help(help));
+            return Err(ambiguous("several images", rule, rivals, inventory).help(help));
         }
         return represent(rivals)
             .map(|candidate| Picked {
@@ -37,15 +38,15 @@ pub(super) fn pick<'a>(
                 sources: rivals.iter().filter_map(|rival| rival.source.as_ref()).collect(),
                 among: None,
             })
-            .ok_or_else(|| ambiguous("no image", rule, rivals, input));
+            .ok_or_else(|| ambiguous("no image", rule, rivals, inventory));
     }
-    let ranks: Vec<Rank> = rivals.iter().map(|rival| rival.rank(input.inventory)).collect();
+    let ranks: Vec<Rank> = rivals.iter().map(|rival| rival.rank(inventory)).collect();
     let Some((order, places)) = rank::best(rule.pick, &ranks) else {
         return Err(ambiguous(
             "several images that cannot be ranked",
             rule,
             rivals,
-            input,
+            inventory,
         ));
     };
     let highest: Vec<&Candidate> = places
@@ -65,7 +66,7 @@ pub(super) fn pick<'a>(
             "several images that rank the same",
             rule,
             &highest,
-            input,
+            inventory,
         )),
     }
 }
@@ -79,7 +80,7 @@ fn represent<'a>(rivals: &[&'a Candidate]) -> Option<&'a Candidate> {
         .min_by_key(|rival| (is_itself(rival), rival.source.clone()))
 }
 
-fn ambiguous(what: &str, rule: &Rule, rivals: &[&Candidate], input: &Input<'_>) -> Diagnostic {
+fn ambiguous(what: &str, rule: &Rule, rivals: &[&Candidate], inventory: &Inventory) -> Diagnostic {
     const SHOWN_MAX: usize = 8;
     let mut tags_by_digest: BTreeMap<Digest, Vec<&str>> = BTreeMap::new();
     for rival in rivals {
@@ -116,7 +117,7 @@ fn ambiguous(what: &str, rule: &Rule, rivals: &[&Candidate], input: &Input<'_>) 
         .unwrap_or_default();
     let message = format!(
         "`{}:{target}` has {what} to choose from: {}",
-        input.inventory.repository,
+        inventory.repository,
         images.join("; ")
     );
     let diagnostic = Diagnostic::error(Code::AmbiguousSource, message);

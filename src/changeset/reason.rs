@@ -74,6 +74,23 @@ impl fmt::Display for SkipReason {
             Self::Requires(tag) => write!(f, "it needs `{tag}`, which is not changed"),
             Self::BackupOf(tag) => write!(f, "backup of `{tag}`, which does not move"),
             Self::NotPicked(tag) => write!(f, "another source was picked for `{tag}`"),
+            Self::Saved(text) => f.write_str(text),
         }
+    }
+}
+
+impl SkipReason {
+    /// Reads a reason back from its words.
+    pub(super) fn from_words(text: &str) -> Self {
+        let tag = text.split('`').nth(1).and_then(|tag| tag.parse::<Tag>().ok());
+        let about_tag = [Self::Requires, Self::BackupOf, Self::NotPicked];
+        let about_tag = tag
+            .into_iter()
+            .flat_map(|tag| about_tag.map(|reason| reason(tag.clone())));
+        [Self::Kept, Self::NotAhead, Self::Protected, Self::NotApproved]
+            .into_iter()
+            .chain(about_tag)
+            .find(|reason| reason.to_string() == text)
+            .unwrap_or_else(|| Self::Saved(text.to_owned()))
     }
 }

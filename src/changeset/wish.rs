@@ -134,7 +134,7 @@ fn collect_rule<'a>(
         if !input.is_in_scope(target) {
             continue;
         }
-        match pick::pick(rule, &rivals, input) {
+        match pick::pick(rule, &rivals, input.inventory) {
             Ok(picked) => {
                 for source in picked.sources.iter().filter(|source| **source != target) {
                     let uses = wishes.uses.entry((*source).clone()).or_default();

@@ -22,7 +22,7 @@ use crate::event::{ChangeResult, Ending, Outcome};
 use crate::model::Digest;
 use crate::plan::Limits;
 use crate::registry::{CallContext, Rate};
-use crate::render::{self, OutcomeView, Progress};
+use crate::render::{self, Progress};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -94,9 +94,10 @@ enum OnErrorArg {
 
 pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<Exit, CliError> {
     let interrupt = Interrupt::default();
+    let session = &session.with_event_log(&args.output)?;
     match interrupt.watch(Box::pin(apply(session, args, &interrupt))).await {
         Ok(Err(_)) if interrupt.exit().is_some() => Ok(interrupt.exit().unwrap_or(Exit::Interrupted)),
-        Ok(done) => done,
+        Ok(done) => done.inspect_err(|error| session.events.error(error, error.help().as_deref())),
         Err(exit) => Ok(exit),
     }
 }
@@ -151,7 +152,7 @@ async fn apply_saved(
     }
     let connections = identity::connect_saved(&changeset, args, &session.environment).await?;
     let pace = connections.puts_per_second();
-    session.print_changeset(&changeset, &Sources::default(), &args.output, pace)?;
+    session.print_changeset_to_apply(&changeset, &Sources::default(), &args.output, pace)?;
     let saved = Saved {
         changeset,
         sources: Sources::default(),
@@ -193,12 +194,9 @@ async fn apply_plans(
     if let Some(approve) = args.auto_approve {
         planned.changeset.approve(approve.into());
     }
-    session.print_planned(
-        &planned,
-        &checked.sources,
-        &args.output,
-        connections.puts_per_second(),
-    )?;
+    session.print_messages(&planned, &checked.sources);
+    let pace = connections.puts_per_second();
+    session.print_changeset_to_apply(&planned.changeset, &checked.sources, &args.output, pace)?;
     if planned.has_errors() {
         return Ok(Exit::Error);
     }
@@ -296,6 +294,7 @@ async fn carry_out(
     refuse_unexpected(args, &saved.changeset)?;
     refuse_beyond_limits(args, &saved.changeset)?;
     if saved.changeset.changes.is_empty() {
+        session.events.recap(&saved.changeset, &Outcome::nothing());
         return Ok(Exit::Done);
     }
     let journal = open_journal(session, args, &saved)?;
@@ -308,25 +307,19 @@ async fn carry_out(
         verifies: !args.no_verify,
     };
     let progress = Progress::new();
-    let events = progress.events();
+    let events = session.events.listener(&saved.changeset, &progress);
     let registries = &connections.registries;
     let work = apply::apply(&saved.changeset, registries, &options, context, &events, &journal);
-    let outcome = progress.during(&session.printer, work).await;
+    let outcome = if args.output.format() == Format::Json {
+        let tell = |status| session.events.progress(&status);
+        progress.during_with(work, tell).await
+    } else {
+        progress.during(&session.printer, work).await
+    };
     let recap = journal.recap(&outcome.results, &outcome.ending);
     let path = journal.path().map(Path::to_owned).unwrap_or_default();
     recap.map_err(|source| CliError::Write { path, source })?;
-    let view = OutcomeView {
-        look: session.printer.out_look(),
-        is_full: args.output.full,
-        carry_on: Some(resume),
-    };
-    let text = render::outcome_text(&saved.changeset, &outcome, &view);
-    // A reader that has gone away changes nothing about what was done.
-    if args.output.format() == Format::Text {
-        let _ = session.print(&text);
-    } else {
-        session.printer.err(&text);
-    }
+    session.print_outcome(&saved.changeset, &outcome, &args.output, resume);
     Ok(exit_of(&outcome, interrupt))
 }
 

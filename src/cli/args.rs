@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ColorChoice, ValueEnum, ValueHint};
 
 use crate::model::Region;
@@ -12,7 +13,7 @@ use crate::registry::Rate;
 #[derive(Debug, Clone, Args)]
 pub(super) struct GlobalArgs {
     /// When to colour [env: NO_COLOR, CLICOLOR_FORCE, FORCE_COLOR]
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_default_value = true, help_heading = "General")]
+    #[arg(long, global = true, value_parser = color_parser(), value_name = "WHEN", default_value = "auto", hide_default_value = true, help_heading = "General")]
     pub(super) color: ColorChoice,
     /// Print only what was asked for, warnings and errors
     #[arg(
@@ -26,6 +27,9 @@ pub(super) struct GlobalArgs {
     /// Say more; twice for the AWS SDK's own log
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "General")]
     pub(super) verbose: u8,
+    /// Write annotations, the step's outputs and its summary [env: GITHUB_ACTIONS]
+    #[arg(long, global = true, help_heading = "General")]
+    pub(super) github: bool,
 }
 
 /// Plan files and the values of their variables.
@@ -110,9 +114,12 @@ pub(super) struct OutputArgs {
     /// Print the changeset in this format
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text, help_heading = "Output")]
     pub(super) format: Format,
-    /// Also write the changeset as JSON to this file
+    /// Also write to this file what --json prints
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub(super) json_into: Option<PathBuf>,
+    /// Write a report for GitLab's merge requests (artifacts:reports:terraform)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub(super) gitlab_report: Option<PathBuf>,
     /// List everything, also what is right already, and collapse nothing
     #[arg(long, help_heading = "Output")]
     pub(super) full: bool,
@@ -136,6 +143,20 @@ pub(super) enum Format {
     Markdown,
     /// One self-contained page
     Html,
+}
+
+/// Reads when to colour, in this program's words and in the AWS CLI's.
+fn color_parser() -> impl TypedValueParser<Value = ColorChoice> {
+    PossibleValuesParser::new([
+        PossibleValue::new("auto"),
+        PossibleValue::new("always").alias("on"),
+        PossibleValue::new("never").alias("off"),
+    ])
+    .map(|word| match word.as_str() {
+        "always" | "on" => ColorChoice::Always,
+        "never" | "off" => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    })
 }
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {

@@ -67,7 +67,8 @@ pub(super) async fn connect(
     Ok(connections)
 }
 
-fn open_sandbox(path: &Path, environment: &Environment) -> Result<Sandbox, CliError> {
+/// Opens the sandbox that `--sandbox` names.
+pub(super) fn open_sandbox(path: &Path, environment: &Environment) -> Result<Sandbox, CliError> {
     Ok(Sandbox::open(path, Arc::clone(&environment.clock))?)
 }
 

@@ -25,6 +25,14 @@ pub enum Exit {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// `put-image`: the command line is wrong, with the AWS CLI's code for it, as are the next ones.
+    AwsUsage,
+    /// `put-image`: region, credentials or certificates are missing.
+    AwsConfiguration,
+    /// `put-image`: ECR answered with an error.
+    AwsService,
+    /// `put-image`: everything else.
+    AwsOther,
 }
 
 impl Exit {
@@ -41,6 +49,25 @@ impl Exit {
             Self::Usage => 64,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::AwsUsage => 252,
+            Self::AwsConfiguration => 253,
+            Self::AwsService => 254,
+            Self::AwsOther => 255,
+        }
+    }
+
+    /// What went wrong, in a word; `None` if nothing did.
+    pub fn failure(self) -> Option<&'static str> {
+        match self {
+            Self::Done | Self::Changes => None,
+            Self::Error => Some("error"),
+            Self::Incomplete => Some("incomplete"),
+            Self::Stale => Some("stale"),
+            Self::Refused => Some("refused"),
+            Self::Declined => Some("declined"),
+            Self::Usage | Self::AwsUsage => Some("usage"),
+            Self::AwsConfiguration | Self::AwsService | Self::AwsOther => Some("error"),
+            Self::Interrupted | Self::Terminated => Some("interrupted"),
         }
     }
 }

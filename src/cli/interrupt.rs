@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Exit;
+use super::{CliError, Exit};
 
 /// Listens for signals while a command runs.
 #[derive(Debug, Default)]
@@ -25,6 +25,18 @@ impl Interrupt {
             0 => None,
             code if code == Exit::Terminated.code() => Some(Exit::Terminated),
             _ => Some(Exit::Interrupted),
+        }
+    }
+
+    /// Runs a command that only reads: whatever a signal made it say, it ends with the code of the signal.
+    pub(super) async fn run(
+        &self,
+        work: impl Future<Output = Result<Exit, CliError>>,
+    ) -> Result<Exit, CliError> {
+        match self.watch(Box::pin(work)).await {
+            Ok(Err(error)) => self.exit().ok_or(error),
+            Ok(done) => done,
+            Err(exit) => Ok(exit),
         }
     }
 

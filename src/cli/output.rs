@@ -8,7 +8,8 @@ use super::{CliError, Session};
 use crate::changeset::Changeset;
 use crate::changeset::file::{Document, plan_digest};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::render::{self, ChangesetView, PageView};
+use crate::event::Outcome;
+use crate::render::{self, ChangesetView, OutcomeView, PageView};
 
 impl Session {
     /// Prints diagnostics on standard error, and as annotations where GitHub runs the command.
@@ -21,13 +22,14 @@ impl Session {
             sources,
             self.printer.err_look(),
         ));
-        if self.environment.get("GITHUB_ACTIONS") == Some("true") {
+        if self.github.is_some() {
             self.printer
                 .err(&render::github_annotations(diagnostics, sources));
         }
+        self.events.diagnostics(diagnostics, sources);
     }
 
-    /// Prints a changeset on standard output, and writes it to the file of `--json-into`.
+    /// Prints a changeset on standard output, and writes it to the files that were asked for.
     ///
     /// `puts_per_second` is what the time is guessed from that an apply will take.
     pub(super) fn print_changeset(
@@ -40,39 +42,114 @@ impl Session {
         if let Some(path) = &output.json_into {
             write_file(path, &Document::new(changeset, sources).to_json())?;
         }
+        let text = match output.format() {
+            Format::Json => render::escape_json(&Document::new(changeset, sources).to_json()).into_owned(),
+            _ => self.changeset_page(changeset, sources, output, puts_per_second),
+        };
+        self.report_changeset(changeset, sources, output, puts_per_second)?;
+        self.print(&text)?;
+        Ok(())
+    }
+
+    /// Prints the changeset that is about to be applied: as lines of JSON where these were asked for, else as a page.
+    pub(super) fn print_changeset_to_apply(
+        &self,
+        changeset: &Changeset,
+        sources: &Sources,
+        output: &OutputArgs,
+        puts_per_second: f64,
+    ) -> Result<(), CliError> {
+        self.report_changeset(changeset, sources, output, puts_per_second)?;
+        self.events.planned(changeset);
+        if output.format() != Format::Json {
+            self.print(&self.changeset_page(changeset, sources, output, puts_per_second))?;
+        }
+        Ok(())
+    }
+
+    /// Tells GitLab and GitHub of a changeset.
+    fn report_changeset(
+        &self,
+        changeset: &Changeset,
+        sources: &Sources,
+        output: &OutputArgs,
+        puts_per_second: f64,
+    ) -> Result<(), CliError> {
+        if let Some(path) = &output.gitlab_report {
+            write_file(path, &render::gitlab_report(changeset))?;
+        }
+        if let Some(report) = &self.github {
+            let digest = plan_digest(changeset);
+            let view = PageView {
+                plan_digest: Some(&digest),
+                puts_per_second,
+            };
+            report.planned(changeset, render::changeset_markdown(changeset, sources, &view));
+        }
+        Ok(())
+    }
+
+    /// Writes a changeset for people.
+    fn changeset_page(
+        &self,
+        changeset: &Changeset,
+        sources: &Sources,
+        output: &OutputArgs,
+        puts_per_second: f64,
+    ) -> String {
         let digest = plan_digest(changeset);
         let plan_digest = Some(&digest);
-        let text = match output.format() {
-            Format::Text => {
-                let look = self.printer.out_look();
+        let page = PageView {
+            plan_digest,
+            puts_per_second,
+        };
+        match output.format() {
+            Format::Markdown => render::changeset_markdown(changeset, sources, &page),
+            Format::Html => render::changeset_html(changeset, sources, &page),
+            Format::Text | Format::Json => {
                 let view = ChangesetView {
-                    look,
+                    look: self.printer.out_look(),
                     is_full: output.full,
                     plan_digest,
                     puts_per_second,
                 };
                 render::changeset_text(changeset, &view)
             }
-            Format::Json => Document::new(changeset, sources).to_json(),
-            Format::Markdown => render::changeset_markdown(
-                changeset,
-                sources,
-                &PageView {
-                    plan_digest,
-                    puts_per_second,
-                },
-            ),
-            Format::Html => render::changeset_html(
-                changeset,
-                sources,
-                &PageView {
-                    plan_digest,
-                    puts_per_second,
-                },
-            ),
+        }
+    }
+
+    /// Prints what an apply has done: on standard output unless that holds something else.
+    pub(super) fn print_outcome(
+        &self,
+        changeset: &Changeset,
+        outcome: &Outcome,
+        output: &OutputArgs,
+        carry_on: &str,
+    ) {
+        let carry_on = Some(carry_on);
+        self.events.recap(changeset, outcome);
+        if let Some(report) = &self.github {
+            report.applied(render::outcome_markdown(changeset, outcome, carry_on));
+        }
+        let view = |look| OutcomeView {
+            look,
+            is_full: output.full,
+            carry_on,
         };
-        self.print(&text)?;
-        Ok(())
+        // A reader that has gone away changes nothing about what was done.
+        match output.format() {
+            Format::Text => {
+                let text = render::outcome_text(changeset, outcome, &view(self.printer.out_look()));
+                let _ = self.print(&text);
+            }
+            Format::Markdown => {
+                let _ = self.print(&render::outcome_markdown(changeset, outcome, carry_on));
+            }
+            Format::Json | Format::Html => {
+                let text = render::outcome_text(changeset, outcome, &view(self.printer.err_look()));
+                self.printer.err(&text);
+            }
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! `plan`: what would change, shown and perhaps saved.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
@@ -38,11 +37,7 @@ pub(super) struct PlanCommandArgs {
 
 pub(super) async fn run(session: &Session, args: &PlanCommandArgs) -> Result<Exit, CliError> {
     let interrupt = Interrupt::default();
-    match interrupt.watch(Box::pin(plan(session, args, &interrupt))).await {
-        Ok(Err(_)) if interrupt.exit().is_some() => Ok(interrupt.exit().unwrap_or(Exit::Interrupted)),
-        Ok(done) => done,
-        Err(exit) => Ok(exit),
-    }
+    interrupt.run(plan(session, args, &interrupt)).await
 }
 
 async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) -> Result<Exit, CliError> {
@@ -61,12 +56,9 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
     let given = (&args.scope, &args.output);
     let planned = planning::plan(session, &checked, &connections, &context, given).await?;
     connections.close()?;
-    session.print_planned(
-        &planned,
-        &checked.sources,
-        &args.output,
-        connections.puts_per_second(),
-    )?;
+    session.print_messages(&planned, &checked.sources);
+    let pace = connections.puts_per_second();
+    session.print_changeset(&planned.changeset, &checked.sources, &args.output, pace)?;
     if planned.has_errors() {
         return Ok(Exit::Error);
     }
@@ -76,6 +68,9 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
     if let Some(path) = &args.out {
         let document = Document::new(&planned.changeset, &checked.sources);
         super::output::write_file(path, &document.to_json())?;
+        if let Some(report) = &session.github {
+            report.saved(path);
+        }
         session.printer.note(&format!(
             "Saved the changeset to: {path}\n\nTo make exactly these changes, run:\n  ecr-retag apply {path}\n",
             path = path.display()
@@ -90,23 +85,9 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
 }
 
 impl Session {
-    /// Prints a changeset with everything there is to say about it.
-    pub(super) fn print_planned(
-        &self,
-        planned: &Planned,
-        sources: &Sources,
-        output: &OutputArgs,
-        puts_per_second: f64,
-    ) -> Result<(), CliError> {
-        // Registries with the same credentials fail in the same words.
-        let mut said = BTreeSet::new();
-        for (_, error) in &planned.failures {
-            if said.insert(error.to_string()) {
-                self.print_error(error, error.help().as_deref());
-            }
-        }
+    /// Prints everything there is to say about a changeset, but not the changeset.
+    pub(super) fn print_messages(&self, planned: &Planned, sources: &Sources) {
+        self.print_failures(&planned.failures);
         self.print_diagnostics(&planned.changeset.diagnostics, sources);
-        self.print_changeset(&planned.changeset, sources, output, puts_per_second)?;
-        Ok(())
     }
 }

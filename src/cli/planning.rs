@@ -1,11 +1,14 @@
 //! What `plan` and `apply` have in common: a plan that is checked, and the changeset that it comes to.
 
+use std::collections::BTreeSet;
+
 use super::args::{OutputArgs, ScopeArgs};
 use super::connect::Connections;
 use super::{CliError, Session};
 use crate::changeset::{Changeset, Scope};
 use crate::diagnostic::{self, Diagnostic, Severity, Sources};
-use crate::model::RegistryKey;
+use crate::inventory::Inventory;
+use crate::model::{Address, RegistryKey};
 use crate::plan::{Loaded, Plan};
 use crate::registry::{CallContext, RegistryError};
 use crate::render::Progress;
@@ -97,4 +100,47 @@ pub(super) async fn plan(
     diagnostic::sort(&mut changeset.diagnostics);
     let failures = connections.failures.iter().cloned().chain(failures).collect();
     Ok(Planned { changeset, failures })
+}
+
+/// Reads the repositories that a plan speaks of, or that of one address, and hands on each as it arrives; prints what could not
+/// be read, and says whether there was such.
+pub(super) async fn visit(
+    session: &Session,
+    plan: &Plan,
+    connections: &Connections,
+    context: &CallContext,
+    only: Option<&Address>,
+    arrived: impl FnMut(&RegistryKey, Inventory),
+) -> Result<bool, CliError> {
+    let progress = Progress::new();
+    let survey = Survey {
+        registries: &connections.registries,
+        scope: &Scope::default(),
+        context,
+        events: &progress.events(),
+        now: session.environment.now(),
+        keeps_unchanged: true,
+    };
+    let work = survey::visit(plan, survey, only, arrived);
+    let failures = progress.during(&session.printer, work).await;
+    context.check()?;
+    let failures = connections.failures.iter().chain(&failures);
+    Ok(session.print_failures(failures))
+}
+
+impl Session {
+    /// Prints what could not be read, and says whether there was such.
+    pub(super) fn print_failures<'a>(
+        &self,
+        failures: impl IntoIterator<Item = &'a (RegistryKey, RegistryError)>,
+    ) -> bool {
+        // Registries with the same credentials fail in the same words.
+        let mut said = BTreeSet::new();
+        for (_, error) in failures {
+            if said.insert(error.to_string()) {
+                self.print_error(error, error.help().as_deref());
+            }
+        }
+        !said.is_empty()
+    }
 }

@@ -75,6 +75,10 @@ struct HistoryArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecr-retag sandbox reset
+  ecr-retag sandbox reset --state rehearsal.json")]
 pub(super) struct ResetArgs {
     /// The state file
     #[arg(long, value_name = "FILE", default_value = STATE_FILE, value_hint = ValueHint::FilePath)]
@@ -82,6 +86,10 @@ pub(super) struct ResetArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecr-retag sandbox seed seed.yaml
+  ecr-retag sandbox seed histories/ --state rehearsal.json")]
 pub(super) struct SeedArgs {
     /// Seed files (YAML), tag histories (TSV) or folders of them
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::AnyPath)]

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::args::OutputArgs;
+use super::args::{Format, OutputArgs};
 use super::{CliError, Exit, Session, input};
 use crate::changeset::Changeset;
 use crate::changeset::file::Document;
 use crate::diagnostic::Sources;
+use crate::render;
 
 /// The quota that accounts have by default, for the estimate of how long an apply takes.
 const DEFAULT_PUTS_PER_SECOND: f64 = 10.0;
@@ -25,7 +26,13 @@ pub(super) struct ShowArgs {
 
 pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> {
     let text = input::read_text(&args.changeset)?;
-    let (changeset, _) = parse_changeset(&args.changeset, &text)?;
+    let (changeset, document) = parse_changeset(&args.changeset, &text)?;
+    session.print_diagnostics(&changeset.diagnostics, &Sources::default());
+    if args.output.format() == Format::Json {
+        // The places of its diagnostics can be read from the file only.
+        session.print(&render::escape_json(&document.to_json()))?;
+        return Ok(Exit::Done);
+    }
     session.print_changeset(
         &changeset,
         &Sources::default(),

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::args::PlanArgs;
 use super::{CliError, Exit, Session, input};
+use crate::render;
 
 #[derive(Debug, Args)]
 #[command(
@@ -20,18 +21,19 @@ pub(super) struct ValidateArgs {
 pub(super) fn run(session: &Session, args: &ValidateArgs) -> Result<Exit, CliError> {
     let loaded = input::load_plans(&args.plan, &session.environment)?;
     session.print_diagnostics(&loaded.diagnostics, &loaded.sources);
-    match loaded.plan {
-        None => Ok(Exit::Error),
-        Some(plan) => {
-            if !args.json {
-                let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
-                let rules = count(plan.rules.len(), "rule");
-                let files = count(plan.sources.len(), "plan file");
-                session.print(&format!(
-                    "Success! The configuration is valid: {rules} in {files}.\n"
-                ))?;
-            }
-            Ok(Exit::Done)
-        }
+    if args.json {
+        session.print(&render::validation_json(&loaded.diagnostics, &loaded.sources))?;
+    } else if let Some(plan) = &loaded.plan {
+        let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+        let rules = count(plan.rules.len(), "rule");
+        let files = count(plan.sources.len(), "plan file");
+        session.print(&format!(
+            "Success! The configuration is valid: {rules} in {files}.\n"
+        ))?;
     }
+    Ok(if loaded.plan.is_some() {
+        Exit::Done
+    } else {
+        Exit::Error
+    })
 }

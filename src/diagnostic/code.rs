@@ -18,6 +18,11 @@ macro_rules! codes {
                 match self { $(Self::$name => $code),* }
             }
 
+            /// The code that is printed like this.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == name)
+            }
+
             /// What it means and what to do, in a sentence or two.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$name => $meaning),* }

@@ -32,7 +32,7 @@ const THROTTLES: [&str; 15] = [
 ];
 
 /// Says what an error of the SDK means.
-pub(super) fn classify<E>(error: &SdkError<E, HttpResponse>) -> RegistryError
+pub fn classify<E>(error: &SdkError<E, HttpResponse>) -> RegistryError
 where
     E: ProvideErrorMetadata + RequestId + Error + 'static,
 {

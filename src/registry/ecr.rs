@@ -31,7 +31,7 @@ const PAGE_SIZE: i32 = 1_000;
 ///
 /// ECR converts a manifest that is read by tag if its own format is not among these, and a converted manifest has
 /// another digest (user guide, "Container image manifest format support").
-const MEDIA_TYPES: [&str; 6] = [
+pub const MEDIA_TYPES: [&str; 6] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",

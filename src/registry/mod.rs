@@ -19,11 +19,12 @@ mod search;
 mod testing;
 mod tls;
 
+pub use classify::classify;
 pub use config::{ConnectOptions, InProcess, client, connect, connect_all, sdk_config};
 pub use context::{CallContext, Observer, Retry};
 pub use ecr::{
     Deleted, Failure, FailureCode, FetchedImage, FetchedImages, IDS_PER_CALL, ImageDetail, ImageId,
-    ListedImage, Page, Put, PutImage, Registry, RepositoryDetail,
+    ListedImage, MEDIA_TYPES, Page, Put, PutImage, Registry, RepositoryDetail,
 };
 pub use error::{Kind, RegistryError};
 pub use observe::{Observation, Questions, observe};

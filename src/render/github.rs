@@ -1,7 +1,7 @@
 //! What GitHub Actions reads: annotations in the log, and the file of a step's outputs.
 
 use super::text::escape;
-use crate::changeset::{Changeset, Counts};
+use crate::changeset::Counts;
 use crate::diagnostic::{Diagnostic, Severity, Sources};
 use crate::model::Digest;
 
@@ -11,8 +11,8 @@ const ANNOTATIONS_MAX: usize = 10;
 /// The outputs of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct GithubOutputs<'a> {
-    /// What is planned; absent if planning did not get that far.
-    pub changeset: Option<&'a Changeset>,
+    /// How many changes are planned; absent if planning did not get that far.
+    pub counts: Option<Counts>,
     /// The digest of the plan.
     pub plan_digest: Option<&'a Digest>,
     /// Where the changeset was saved.
@@ -24,7 +24,7 @@ pub struct GithubOutputs<'a> {
 impl GithubOutputs<'_> {
     /// The lines for the file that `GITHUB_OUTPUT` names. Every output is there; what is unknown is empty.
     pub fn to_text(&self) -> String {
-        let counts = self.changeset.map(|changeset| Counts::of(&changeset.changes));
+        let counts = self.counts;
         let number = |of: fn(Counts) -> u64| counts.map(|counts| of(counts).to_string()).unwrap_or_default();
         let outputs = [
             (
@@ -169,7 +169,7 @@ mod tests {
         let changeset = fixture::cutover();
         let digest = fixture::digest("plan");
         let outputs = GithubOutputs {
-            changeset: Some(&changeset),
+            counts: Some(Counts::of(&changeset.changes)),
             plan_digest: Some(&digest),
             changeset_path: Some("out/changeset.json"),
             failure_reason: Some("refused\nto_add=9"),
@@ -184,7 +184,7 @@ mod tests {
         failure_reason=refused\nto_add=9
         ");
         let unknown = GithubOutputs {
-            changeset: None,
+            counts: None,
             plan_digest: None,
             changeset_path: None,
             failure_reason: None,

@@ -133,5 +133,6 @@ fn word(why: &SkipReason) -> &'static str {
         SkipReason::Requires(_) => "lacking another change",
         SkipReason::BackupOf(_) => "backup not needed",
         SkipReason::NotPicked(_) => "not picked",
+        SkipReason::Saved(_) => "left out",
     }
 }

@@ -96,7 +96,7 @@ impl<'a> Replay<'a> {
             }
             "BatchDeleteImage" if call.took_effect => {
                 for tag in &call.tags {
-                    self.delete(call, (name.clone(), tag.parse().unwrap()));
+                    self.delete(call, &(name.clone(), tag.parse().unwrap()));
                 }
             }
             _ => {}
@@ -130,32 +130,32 @@ impl<'a> Replay<'a> {
         self.check_order(call);
     }
 
-    fn delete(&mut self, call: &Call, place: Place) {
-        let Some(digest) = self.tags.get(&place).copied() else {
+    fn delete(&mut self, call: &Call, place: &Place) {
+        let Some(digest) = self.tags.get(place).copied() else {
             return;
         };
         if call.is_other_writer {
             self.others.insert(place.clone());
-            self.ours.remove(&place);
+            self.ours.remove(place);
         } else {
-            match self.change(call, &place) {
+            match self.change(call, place) {
                 Some(change) if change.action.is_removal() => self.check_needs(call, change),
-                _ => self.broken(call, &place, "is removed although that was never shown"),
+                _ => self.broken(call, place, "is removed although that was never shown"),
             }
             let seen = self.descriptions.get(&(place.0.clone(), digest));
             let has_another =
                 seen.is_some_and(|tags| tags.iter().any(|tag| !call.tags.contains(&tag.to_string())));
             // A tag that somebody moved at the last moment takes an image with it that was never looked at.
-            if !has_another && !self.others.contains(&place) {
+            if !has_another && !self.others.contains(place) {
                 self.broken(
                     call,
-                    &place,
+                    place,
                     "was the last tag of its image when that was looked at",
                 );
             }
             self.made.insert((place.clone(), None));
         }
-        self.tags.remove(&place);
+        self.tags.remove(place);
         self.check_order(call);
     }
 

@@ -25,7 +25,7 @@ use support::number_from;
 use world::{Ended, World};
 
 /// How many seeds are run unless told otherwise.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 400;
 /// So many broken seeds are told of.
 const SHOWN_MAX: usize = 5;
 

@@ -197,13 +197,12 @@ impl World {
             End::Killed(after) => (tokio::time::timeout(after, work).await.ok(), None),
             End::Interrupted(after) => {
                 let mut work = std::pin::pin!(work);
-                match tokio::time::timeout(after, &mut work).await {
-                    Ok(outcome) => (Some(outcome), None),
-                    Err(_) => {
-                        cancel.cancel();
-                        let interrupted_at = Instant::now();
-                        (Some(work.await), Some(interrupted_at.elapsed()))
-                    }
+                if let Ok(outcome) = tokio::time::timeout(after, &mut work).await {
+                    (Some(outcome), None)
+                } else {
+                    cancel.cancel();
+                    let interrupted_at = Instant::now();
+                    (Some(work.await), Some(interrupted_at.elapsed()))
                 }
             }
         };
