@@ -42,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "registry",
         ],
     ),
+    ("put_image", &["model", "yaml", "plan", "registry"]),
     ("sandbox", &["model", "yaml"]),
     (
         "render",

@@ -60,13 +60,12 @@ impl Exit {
     pub fn failure(self) -> Option<&'static str> {
         match self {
             Self::Done | Self::Changes => None,
-            Self::Error => Some("error"),
             Self::Incomplete => Some("incomplete"),
             Self::Stale => Some("stale"),
             Self::Refused => Some("refused"),
             Self::Declined => Some("declined"),
             Self::Usage | Self::AwsUsage => Some("usage"),
-            Self::AwsConfiguration | Self::AwsService | Self::AwsOther => Some("error"),
+            Self::Error | Self::AwsConfiguration | Self::AwsService | Self::AwsOther => Some("error"),
             Self::Interrupted | Self::Terminated => Some("interrupted"),
         }
     }

@@ -16,7 +16,7 @@ use crate::put_image::{
     Caller, Input, MEMBERS, OutputFormat, Parameters, Profile, PutImageError, Query, Request, Skeleton,
     Source, TableLook, Watch, input_skeleton, render, sample_answer, yaml_input_skeleton,
 };
-use crate::registry::{self, Kind, Rate};
+use crate::registry::{ConnectOptions, Rate};
 use crate::render::warning_text;
 use crate::sandbox::Sandbox;
 
@@ -220,12 +220,11 @@ async fn put(
         .map_err(other)?;
     let (log, mut logged) = tokio::sync::mpsc::unbounded_channel();
     let log = Arc::new(move |text| drop(log.send(text)));
-    let mut caller = Caller {
-        client: args.client(profile, sandbox.as_ref(), environment).await?,
-        attempts_max: attempts_max(profile, environment),
-        chance: fastrand::Rng::with_seed(environment.seed),
-        watch: Watch::new(args.output.debug.then_some(log)),
-    };
+    let options = args.connect_options(profile, sandbox.as_ref(), environment)?;
+    let attempts_max = attempts_max(profile, environment);
+    let chance = fastrand::Rng::with_seed(environment.seed);
+    let watch = Watch::new(args.output.debug.then_some(log));
+    let mut caller = Caller::connect(&options, attempts_max, chance, watch).await?;
     let calls = async {
         match caller.put(request).await {
             Err(PutImageError::Service(refusal)) if args.image.idempotent => {
@@ -394,19 +393,18 @@ impl PutImageArgs {
         format.map_or(Ok(OutputFormat::default()), str::parse)
     }
 
-    async fn client(
+    /// How ECR is reached.
+    fn connect_options(
         &self,
         profile: &Profile,
         sandbox: Option<&Sandbox>,
         environment: &Environment,
-    ) -> Result<aws_sdk_ecr::Client, PutImageError> {
+    ) -> Result<ConnectOptions, PutImageError> {
         let connection = &self.connection;
-        let region = connection.region.as_deref().map(parse_region).transpose()?;
         let seconds = |count: u32| Duration::from_secs(count.into());
-        let ca_bundle = || profile.get("ca_bundle").map(PathBuf::from);
         let args = ConnectionArgs {
-            profile: self.profile_name(environment).map(ToOwned::to_owned),
-            region,
+            profile: connection.profile.clone(),
+            region: connection.region.as_deref().map(parse_region).transpose()?,
             endpoint_url: connection.endpoint_url.clone(),
             ca_bundle: connection.ca_bundle.clone(),
             no_verify_ssl: connection.no_verify_ssl,
@@ -414,24 +412,13 @@ impl PutImageArgs {
             read_timeout: seconds(connection.cli_read_timeout),
             sandbox: connection.sandbox.clone(),
         };
-        let mut options = connect_options(&args, Rate::Auto, sandbox, environment);
-        options.no_sign_request = connection.no_sign_request;
-        options.ca_bundle = options.ca_bundle.or_else(ca_bundle);
-        let registry = crate::plan::Registry::default();
-        let config = registry::sdk_config(&registry, &options).await.map_err(|error| {
-            let text = match error.kind() {
-                Kind::Configuration if options.region.is_none() => {
-                    "You must specify a region. You can also configure your region by running \"aws configure\"."
-                }
-                _ => error.message(),
-            };
-            PutImageError::Configuration(text.to_owned())
-        })?;
-        Ok(registry::client(
-            &config,
-            options.endpoint_url.as_deref(),
-            options.no_sign_request,
-        ))
+        let options = connect_options(&args, Rate::Auto, sandbox, environment);
+        let ca_bundle = || profile.get("ca_bundle").map(PathBuf::from);
+        Ok(ConnectOptions {
+            ca_bundle: options.ca_bundle.or_else(ca_bundle),
+            no_sign_request: connection.no_sign_request,
+            ..options
+        })
     }
 }
 

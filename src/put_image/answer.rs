@@ -1,43 +1,39 @@
 //! ECR's answer to `PutImage`, as JSON in the order of ECR's API model.
 
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::ServiceError;
 
 /// The image of an answer; what is absent is not printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Image<'a> {
+pub(super) struct Image<'a> {
     /// The account.
-    pub registry_id: Option<&'a str>,
+    pub(super) account: Option<&'a str>,
     /// The repository.
-    pub repository_name: Option<&'a str>,
+    pub(super) repository: Option<&'a str>,
     /// The digest of the manifest.
-    pub image_digest: Option<&'a str>,
+    pub(super) digest: Option<&'a str>,
     /// The tag.
-    pub image_tag: Option<&'a str>,
+    pub(super) tag: Option<&'a str>,
     /// The manifest.
-    pub image_manifest: Option<&'a str>,
+    pub(super) manifest: Option<&'a str>,
     /// Its media type.
-    pub image_manifest_media_type: Option<&'a str>,
+    pub(super) media_type: Option<&'a str>,
 }
 
 impl Image<'_> {
     /// The answer that holds this image.
-    pub fn to_answer(self) -> Value {
+    pub(super) fn to_answer(self) -> Value {
         let id = object([
-            ("imageDigest", self.image_digest.map(Value::from)),
-            ("imageTag", self.image_tag.map(Value::from)),
+            ("imageDigest", self.digest.map(Value::from)),
+            ("imageTag", self.tag.map(Value::from)),
         ]);
         let image = object([
-            ("registryId", self.registry_id.map(Value::from)),
-            ("repositoryName", self.repository_name.map(Value::from)),
+            ("registryId", self.account.map(Value::from)),
+            ("repositoryName", self.repository.map(Value::from)),
             ("imageId", Some(id)),
-            ("imageManifest", self.image_manifest.map(Value::from)),
-            (
-                "imageManifestMediaType",
-                self.image_manifest_media_type.map(Value::from),
-            ),
+            ("imageManifest", self.manifest.map(Value::from)),
+            ("imageManifestMediaType", self.media_type.map(Value::from)),
         ]);
         object([("image", Some(image))])
     }
@@ -48,13 +44,6 @@ fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(present.collect::<Map<_, _>>())
-}
-
-/// The digest that ECR computes of a manifest.
-pub fn digest_of(manifest: &str) -> String {
-    let hash = Sha256::digest(manifest.as_bytes());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
 }
 
 /// What an answer with an error status says, read as botocore reads it.
@@ -102,9 +91,9 @@ mod tests {
     #[test]
     fn members_have_the_order_of_the_model_and_absent_ones_are_left_out() {
         let image = Image {
-            registry_id: Some("1"),
-            image_digest: Some("sha256:0"),
-            image_manifest: Some("{}"),
+            account: Some("1"),
+            digest: Some("sha256:0"),
+            manifest: Some("{}"),
             ..Image::default()
         };
         assert_eq!(
@@ -141,13 +130,5 @@ mod tests {
                 "{body}"
             );
         }
-    }
-
-    #[test]
-    fn a_digest_is_that_of_the_bytes() {
-        assert_eq!(
-            digest_of(""),
-            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
     }
 }

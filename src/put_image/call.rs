@@ -11,26 +11,52 @@ use aws_sdk_ecr::operation::put_image::{PutImageError as SdkPutImageError, PutIm
 use aws_sdk_ecr::types::ImageIdentifier;
 use serde_json::Value;
 
-use super::answer::{Image, digest_of, service_error};
+use super::answer::{Image, service_error};
 use super::{PutImageError, Request, ServiceError, Watch};
-use crate::registry::{self, Kind, RegistryError, WAIT_MAX};
+use crate::model::Digest;
+use crate::plan;
+use crate::registry::{self, ConnectOptions, Kind, RegistryError, WAIT_MAX};
 
 type SdkFailure = SdkError<SdkPutImageError, HttpResponse>;
 
 /// Calls ECR.
 #[derive(Debug)]
 pub struct Caller {
-    /// Makes one attempt a call.
-    pub client: Client,
-    /// The most attempts of a call.
-    pub attempts_max: u32,
-    /// Decides the random part of waits.
-    pub chance: fastrand::Rng,
-    /// Sees what goes over the wire.
-    pub watch: Watch,
+    client: Client,
+    attempts_max: u32,
+    chance: fastrand::Rng,
+    watch: Watch,
 }
 
 impl Caller {
+    /// Gets ready to call ECR, with at most so many attempts a call; `chance` decides the random part of waits.
+    ///
+    /// Fails without a region, or if certificates cannot be used.
+    pub async fn connect(
+        options: &ConnectOptions,
+        attempts_max: u32,
+        chance: fastrand::Rng,
+        watch: Watch,
+    ) -> Result<Self, PutImageError> {
+        let config = registry::sdk_config(&plan::Registry::default(), options).await;
+        let config = config.map_err(|error| {
+            let text = match error.kind() {
+                Kind::Configuration if options.region.is_none() => {
+                    "You must specify a region. You can also configure your region by running \"aws configure\"."
+                }
+                _ => error.message(),
+            };
+            PutImageError::Configuration(text.to_owned())
+        })?;
+        let endpoint = options.endpoint_url.as_deref();
+        Ok(Self {
+            client: registry::client(&config, endpoint, options.no_sign_request),
+            attempts_max,
+            chance,
+            watch,
+        })
+    }
+
     /// Puts an image and gives ECR's answer.
     ///
     /// Throttles, errors of the server and broken connections are tried again, as often as the AWS CLI does in its
@@ -74,7 +100,7 @@ impl Caller {
     /// `refusal` is what ECR said: that the image is there with this tag, or that the tag is there and immutable. Only
     /// looking tells in the second case whether it is on this image.
     pub async fn settle(&self, request: &Request, refusal: &ServiceError) -> Option<Value> {
-        let digest = digest_of(&request.image_manifest);
+        let digest = Digest::of(request.image_manifest.as_bytes()).to_string();
         let is_there = match refusal.code.as_str() {
             "ImageAlreadyExistsException" => true,
             "ImageTagAlreadyExistsException" => false,
@@ -98,12 +124,12 @@ impl Caller {
             .ok();
         let found = found.and_then(|found| found.images.unwrap_or_default().into_iter().next());
         let image = Image {
-            registry_id: request.registry_id.as_deref(),
-            repository_name: Some(&request.repository_name),
-            image_digest: Some(&digest),
-            image_tag: request.image_tag.as_deref(),
-            image_manifest: Some(&request.image_manifest),
-            image_manifest_media_type: request.image_manifest_media_type.as_deref(),
+            account: request.registry_id.as_deref(),
+            repository: Some(&request.repository_name),
+            digest: Some(&digest),
+            tag: request.image_tag.as_deref(),
+            manifest: Some(&request.image_manifest),
+            media_type: request.image_manifest_media_type.as_deref(),
         };
         let Some(found) = found else {
             // Whoever may not read is told what is known without.
@@ -111,10 +137,8 @@ impl Caller {
         };
         let found_digest = found.image_id().and_then(|id| id.image_digest());
         let seen = Image {
-            registry_id: found.registry_id().or(image.registry_id),
-            image_manifest_media_type: found
-                .image_manifest_media_type()
-                .or(image.image_manifest_media_type),
+            account: found.registry_id().or(image.account),
+            media_type: found.image_manifest_media_type().or(image.media_type),
             ..image
         };
         (found_digest == Some(digest.as_str())).then(|| seen.to_answer())
@@ -189,12 +213,12 @@ fn answer(output: &PutImageOutput) -> Value {
     };
     let id = image.image_id();
     let image = Image {
-        registry_id: image.registry_id(),
-        repository_name: image.repository_name(),
-        image_digest: id.and_then(|id| id.image_digest()),
-        image_tag: id.and_then(|id| id.image_tag()),
-        image_manifest: image.image_manifest(),
-        image_manifest_media_type: image.image_manifest_media_type(),
+        account: image.registry_id(),
+        repository: image.repository_name(),
+        digest: id.and_then(|id| id.image_digest()),
+        tag: id.and_then(|id| id.image_tag()),
+        manifest: image.image_manifest(),
+        media_type: image.image_manifest_media_type(),
     };
     image.to_answer()
 }

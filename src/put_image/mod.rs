@@ -21,7 +21,6 @@ mod skeleton;
 mod source;
 mod watch;
 
-pub use answer::{Image, digest_of};
 pub use call::Caller;
 pub use error::{PutImageError, ServiceError};
 pub use output::{OutputFormat, TableLook, render};

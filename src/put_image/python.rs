@@ -97,7 +97,7 @@ fn quoted(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             '\\' => quoted.push_str("\\\\"),
             c if c == quote => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if c.is_control() => quoted.extend(format!("\\x{:02x}", u32::from(c)).chars()),
             c => quoted.push(c),
         }
     }

@@ -45,12 +45,12 @@ pub fn yaml_input() -> String {
 /// A sample answer.
 pub fn output() -> Value {
     let image = Image {
-        registry_id: Some("registryId"),
-        repository_name: Some("repositoryName"),
-        image_digest: Some("imageDigest"),
-        image_tag: Some("imageTag"),
-        image_manifest: Some("imageManifest"),
-        image_manifest_media_type: Some("imageManifestMediaType"),
+        account: Some("registryId"),
+        repository: Some("repositoryName"),
+        digest: Some("imageDigest"),
+        tag: Some("imageTag"),
+        manifest: Some("imageManifest"),
+        media_type: Some("imageManifestMediaType"),
     };
     image.to_answer()
 }

@@ -92,13 +92,12 @@ fn expand(path: &str, variables: &BTreeMap<String, String>) -> String {
     while let Some((before, after)) = rest.split_once('$') {
         expanded.push_str(before);
         let (name, remaining) = variable(after);
-        match name.and_then(|name| variables.get(name)) {
-            Some(value) => expanded.push_str(value),
-            None => {
-                expanded.push('$');
-                let written = after.len() - remaining.len();
-                expanded.push_str(after.get(..written).unwrap_or_default());
-            }
+        if let Some(value) = name.and_then(|name| variables.get(name)) {
+            expanded.push_str(value);
+        } else {
+            expanded.push('$');
+            let written = after.len() - remaining.len();
+            expanded.push_str(after.get(..written).unwrap_or_default());
         }
         rest = remaining;
     }

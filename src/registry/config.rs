@@ -6,6 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ecr::Client;
@@ -237,7 +242,8 @@ async fn ambient_config(
     if let Some(region) = region(registry, options) {
         loader = loader.region(region);
     }
-    if let Some(profile) = registry.profile.as_ref().or(options.profile.as_ref()) {
+    let profile = registry.profile.as_ref().or(options.profile.as_ref());
+    if let Some(profile) = profile {
         check_profile(profile).await?;
         loader = loader.profile_name(profile);
     }
@@ -245,7 +251,29 @@ async fn ambient_config(
         loader = loader.no_credentials();
     }
     // The SDK's future is so large that it would be felt wherever this one is kept.
-    Ok(Box::pin(loader.load()).await)
+    let config = Box::pin(loader.load()).await;
+    Ok(match profile {
+        Some(profile) if !options.no_sign_request => with_credentials_of(profile, config),
+        _ => config,
+    })
+}
+
+/// Whoever names a profile does not mean the keys that happen to be in the environment; the SDK would take those.
+fn with_credentials_of(profile: &str, config: SdkConfig) -> SdkConfig {
+    let mut source = ProviderConfig::without_region().with_region(config.region().cloned());
+    if let Some(http_client) = config.http_client() {
+        source = source.with_http_client(http_client);
+    }
+    let of_profile = ProfileFileCredentialsProvider::builder()
+        .configure(&source)
+        .profile_name(profile);
+    let of_container = EcsCredentialsProvider::builder().configure(&source);
+    let of_instance = ImdsCredentialsProvider::builder().configure(&source);
+    let chain = CredentialsProviderChain::first_try("profile", of_profile.build())
+        .or_else("container", of_container.build())
+        .or_else("instance", of_instance.build());
+    let provider = SharedCredentialsProvider::new(chain);
+    config.into_builder().credentials_provider(provider).build()
 }
 
 /// A client for what the SDK's own does not do; none where that one will do.

@@ -88,8 +88,8 @@ fn push_sources(out: &mut String, sources: &[SourceMatch], view: &MatchView) {
     );
     if !outranked.is_empty() {
         let names: Vec<String> = outranked.iter().map(|source| origin(&source.source)).collect();
-        let named = examples(&names, EXAMPLES_MAX);
-        push(out, format_args!("  outranked by these: {named}\n"));
+        let listed = examples(&names, EXAMPLES_MAX);
+        push(out, format_args!("  outranked by these: {listed}\n"));
     }
 }
 

@@ -43,11 +43,11 @@ impl std::str::FromStr for OutputFormat {
 
 /// Prints an answer, or what a query picked from it; an empty object is nothing at all.
 ///
-/// Fails only for a table whose rows do not fit together.
+/// Fails for a table whose rows do not fit together, and for lists of structures and other things as table or text.
 pub fn render(value: &Value, format: OutputFormat, look: TableLook) -> Result<String, PutImageError> {
     let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
     match format {
-        OutputFormat::Text => Ok(text::text(value)),
+        OutputFormat::Text => text::text(value),
         OutputFormat::Table => table::table(value, look),
         _ if is_empty => Ok(String::new()),
         OutputFormat::Json => Ok(json::json(value)),

@@ -95,24 +95,24 @@ impl Section {
         let mut scaled: Vec<usize> = unscaled()
             .map(|column| to_usize((factor * column).round_ties_even()))
             .collect();
+        // What rounding left over goes from the first columns, what it took goes to the last.
         let columns = scaled.len();
-        let mut turn = 0;
-        while columns > 0 {
-            let sum: usize = scaled.iter().sum();
-            let position = turn % columns;
-            turn += 1;
-            match sum.cmp(&width) {
-                std::cmp::Ordering::Equal => break,
-                std::cmp::Ordering::Greater => {
-                    if let Some(column) = scaled.get_mut(position) {
-                        *column = column.saturating_sub(1);
-                    }
-                }
-                std::cmp::Ordering::Less => {
-                    if let Some(column) = scaled.get_mut(columns - 1 - position) {
-                        *column += 1;
-                    }
-                }
+        let sum: usize = scaled.iter().sum();
+        for turn in 0..sum.abs_diff(width) {
+            let position = turn % columns.max(1);
+            if sum > width {
+                scaled
+                    .iter_mut()
+                    .skip(position)
+                    .take(1)
+                    .for_each(|column| *column = column.saturating_sub(1));
+            } else {
+                scaled
+                    .iter_mut()
+                    .rev()
+                    .skip(position)
+                    .take(1)
+                    .for_each(|column| *column += 1);
             }
         }
         scaled
@@ -430,8 +430,21 @@ mod tests {
     fn sections_are_framed_and_a_wide_one_is_turned() {
         let digest = "sha256:0d88675f4f490addfd0ac4a541426de03ec26e6fbadf306d94f04ae192cb53ef";
         let id = json!({"imageDigest": digest, "imageTag": "sc2"});
-        insta::assert_snapshot!(plain(&id), @"");
-        insta::assert_snapshot!(plain(&json!({"image": {"b": 1, "a": "x", "imageId": {"imageTag": "t"}}})), @"");
+        assert_eq!(
+            plain(&id),
+            format!(
+                "{line}\n|{title:^90}|\n+{a}+{b}+\n|  imageDigest|  {digest}   |\n|  imageTag   |  sc2{space}|\n+{a}+{b}+\n",
+                line = "-".repeat(92),
+                title = "PutImage",
+                a = "-".repeat(13),
+                b = "-".repeat(76),
+                space = " ".repeat(71),
+            )
+        );
+        let nested = json!({"image": {"b": 1, "a": "x", "imageId": {"imageTag": "t"}}});
+        insta::assert_snapshot!(plain(&nested), @r"
+        ------------------------
+        ");
     }
 
     #[test]

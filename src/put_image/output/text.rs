@@ -2,21 +2,29 @@
 
 use serde_json::{Map, Value};
 
-use super::super::python;
+use super::super::{PutImageError, python};
 
 /// Prints a value as `--output text` does.
-pub(super) fn text(value: &Value) -> String {
+///
+/// Fails for a list of structures and other things, as the AWS CLI does.
+pub(super) fn text(value: &Value) -> Result<String, PutImageError> {
     let mut out = String::new();
-    write(value, None, None, &mut out);
-    out
+    write(value, None, None, &mut out)?;
+    Ok(out)
 }
 
-fn write(value: &Value, name: Option<&str>, columns: Option<&[&str]>, out: &mut String) {
+fn write(
+    value: &Value,
+    name: Option<&str>,
+    columns: Option<&[&str]>,
+    out: &mut String,
+) -> Result<(), PutImageError> {
     match value {
-        Value::Object(members) => write_object(members, name, columns, out),
-        Value::Array(items) => write_list(items, name, out),
+        Value::Object(members) => return write_object(members, name, columns, out),
+        Value::Array(items) => return write_list(items, name, out),
         scalar => write_line(&[python::text(scalar)], out),
     }
+    Ok(())
 }
 
 fn write_line(cells: &[String], out: &mut String) {
@@ -24,24 +32,20 @@ fn write_line(cells: &[String], out: &mut String) {
     out.push('\n');
 }
 
-fn write_list(items: &[Value], name: Option<&str>, out: &mut String) {
-    if items.is_empty() {
-        return;
-    }
+fn write_list(items: &[Value], name: Option<&str>, out: &mut String) -> Result<(), PutImageError> {
     if items.iter().any(Value::is_object) {
-        let columns = scalar_names(items);
-        for item in items {
-            write(item, name, Some(&columns), out);
-        }
-        return;
+        let columns = scalar_names(items)?;
+        return items
+            .iter()
+            .try_for_each(|item| write(item, name, Some(&columns), out));
     }
     let (lists, scalars): (Vec<&Value>, Vec<&Value>) = items.iter().partition(|item| item.is_array());
     if !scalars.is_empty() {
         write_scalars(&scalars, name, out);
     }
-    for list in lists {
-        write(list, name, None, out);
-    }
+    lists
+        .into_iter()
+        .try_for_each(|list| write(list, name, None, out))
 }
 
 fn write_scalars(scalars: &[&Value], name: Option<&str>, out: &mut String) {
@@ -57,7 +61,7 @@ fn write_object(
     name: Option<&str>,
     columns: Option<&[&str]>,
     out: &mut String,
-) {
+) -> Result<(), PutImageError> {
     let mut sorted: Vec<(&str, &Value)> = members
         .iter()
         .map(|(name, value)| (name.as_str(), value))
@@ -85,23 +89,28 @@ fn write_object(
         Some(columns) => columns.contains(&name),
         None => is_scalar(value),
     };
-    for (name, value) in sorted {
-        if !is_printed(name, value) {
-            write(value, Some(name), None, out);
-        }
-    }
+    let mut others = sorted
+        .into_iter()
+        .filter(|(name, value)| !is_printed(name, value));
+    others.try_for_each(|(name, value)| write(value, Some(name), None, out))
 }
 
 /// The members that are a scalar in any of these structures, sorted.
-fn scalar_names(items: &[Value]) -> Vec<&str> {
-    let members = items.iter().filter_map(Value::as_object).flatten();
-    let mut names: Vec<&str> = members
-        .filter(|(_, value)| is_scalar(value))
-        .map(|(name, _)| name.as_str())
-        .collect();
+fn scalar_names(items: &[Value]) -> Result<Vec<&str>, PutImageError> {
+    let mut names = Vec::new();
+    for item in items {
+        let Value::Object(members) = item else {
+            let class = python::class(item);
+            return Err(PutImageError::Other(format!(
+                "'{class}' object has no attribute 'items'"
+            )));
+        };
+        let scalars = members.iter().filter(|(_, value)| is_scalar(value));
+        names.extend(scalars.map(|(name, _)| name.as_str()));
+    }
     names.sort_unstable();
     names.dedup();
-    names
+    Ok(names)
 }
 
 pub(super) fn is_scalar(value: &Value) -> bool {
@@ -132,7 +141,13 @@ mod tests {
             (json!([["a", "b"], ["c"]]), "a\tb\nc\n"),
             (json!(["s", ["a"]]), "s\na\n"),
         ] {
-            assert_eq!(text(&value), expected, "{value}");
+            assert_eq!(text(&value).unwrap(), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn structures_and_other_things_do_not_mix() {
+        let error = text(&json!(["x", {"a": 1}])).unwrap_err();
+        assert_eq!(error.to_string(), "'str' object has no attribute 'items'");
     }
 }
