@@ -3,6 +3,8 @@
 //! Inventories are dropped when they are planned, so that memory grows with what will be done and with the largest
 //! repository, not with the registry.
 
+mod revisit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ use crate::inventory::Inventory;
 use crate::model::{AccountId, Address, Digest, Region, RegistryKey, RepositoryName};
 use crate::plan::{Plan, Reads, RepositoryReads};
 use crate::registry::{CallContext, Observation, Questions, Reader, Registry, RegistryError, observe};
+
+pub use revisit::revisit;
 
 /// What a survey is made with, apart from the plan.
 #[derive(Debug, Clone, Copy)]
