@@ -1,5 +1,7 @@
 //! `put-image` with the manifests of real images, from the folder that `ECR_RETAG_DATA` names.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test should end it")]
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
