@@ -16,8 +16,10 @@ const INPUT: &str = "Input";
 Exit codes, as of the AWS CLI: 0 done · 252 wrong usage · 253 not configured · 254 ECR answered with an error · 255 \
 anything else
 
-Example, after `aws ecr batch-get-image ... --query 'images[].imageManifest' --output text > manifest.json`:
-  ecr-retag put-image --repository-name hello-world --image-tag 2019.08 --image-manifest file://manifest.json"
+Examples:
+  ecr-retag put-image --repository-name hello-world --image-tag 2019.08 --image-manifest file://manifest.json
+  ecr-retag put-image --generate-cli-skeleton > image.json
+  ecr-retag put-image --cli-input-json file://image.json --image-tag stable --query image.imageId.imageDigest"
 )]
 pub(in crate::cli) struct PutImageArgs {
     #[command(flatten)]
