@@ -1,11 +1,12 @@
 //! `put-image`: the AWS CLI's command, with its options, its output and its exit codes.
 
+mod options;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
 use serde_json::Value;
 
 use super::args::ConnectionArgs;
@@ -20,142 +21,10 @@ use crate::registry::{ConnectOptions, Rate};
 use crate::render::warning_text;
 use crate::sandbox::Sandbox;
 
+pub(super) use options::PutImageArgs;
+
 /// The name of the command.
 pub(super) const NAME: &str = "put-image";
-
-const OUTPUT: &str = "Output";
-const CONNECTION: &str = "Connection";
-const INPUT: &str = "Input";
-
-#[derive(Debug, Args)]
-#[command(
-    args_override_self = true,
-    infer_long_args = true,
-    after_help = "\
-Exit codes, as of the AWS CLI: 0 done · 252 wrong usage · 253 not configured · 254 ECR answered with an error · 255 \
-anything else
-
-Example, after `aws ecr batch-get-image ... --query 'images[].imageManifest' --output text > manifest.json`:
-  ecr-retag put-image --repository-name hello-world --image-tag 2019.08 --image-manifest file://manifest.json"
-)]
-pub(super) struct PutImageArgs {
-    #[command(flatten)]
-    image: ImageArgs,
-    #[command(flatten)]
-    input: InputArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    connection: AwsConnectionArgs,
-}
-
-/// The image; `file://` names a file of text and `fileb://` one whose bytes are kept.
-#[derive(Debug, Args)]
-struct ImageArgs {
-    /// The account of the registry; the caller's own if not given
-    #[arg(long, value_name = "ACCOUNT")]
-    registry_id: Option<String>,
-    /// The repository (required)
-    #[arg(long, value_name = "NAME")]
-    repository_name: Option<String>,
-    /// The manifest: text, `file://PATH` or `fileb://PATH` (required)
-    #[arg(long, value_name = "MANIFEST")]
-    image_manifest: Option<String>,
-    /// The manifest's media type, where the manifest does not say it
-    #[arg(long, value_name = "TYPE")]
-    image_manifest_media_type: Option<String>,
-    /// The tag
-    #[arg(long, value_name = "TAG")]
-    image_tag: Option<String>,
-    /// The digest that the manifest must have
-    #[arg(long, value_name = "DIGEST")]
-    image_digest: Option<String>,
-    /// Succeed if the tag is on this image already; the AWS CLI has no such option
-    #[arg(long)]
-    idempotent: bool,
-}
-
-#[derive(Debug, Args)]
-struct InputArgs {
-    /// Read what options do not say from this JSON, text or `file://PATH`
-    #[arg(long, value_name = "JSON", help_heading = INPUT)]
-    cli_input_json: Option<String>,
-    /// Read what options do not say from this YAML, text or `file://PATH`
-    #[arg(long, value_name = "YAML", help_heading = INPUT)]
-    cli_input_yaml: Option<String>,
-    /// Print a sample and call nothing; `output` checks the options
-    #[arg(long, value_name = "SAMPLE", num_args = 0..=1, default_missing_value = "input", value_parser = ["input", "yaml-input", "output"], help_heading = INPUT)]
-    generate_cli_skeleton: Option<String>,
-    /// How binary values are written; no value of this command is binary
-    #[arg(long, value_name = "FORMAT", value_parser = ["base64", "raw-in-base64-out"], help_heading = INPUT)]
-    cli_binary_format: Option<String>,
-    /// Ask for what is missing [env: AWS_CLI_AUTO_PROMPT]
-    #[arg(long, help_heading = INPUT)]
-    cli_auto_prompt: bool,
-    /// Do not ask for what is missing
-    #[arg(long, help_heading = INPUT)]
-    no_cli_auto_prompt: bool,
-}
-
-#[derive(Debug, Args)]
-struct OutputArgs {
-    /// Print the answer in this format [env: AWS_DEFAULT_OUTPUT]
-    #[arg(long, value_name = "FORMAT", value_parser = ["json", "text", "table", "yaml", "yaml-stream"], help_heading = OUTPUT)]
-    output: Option<String>,
-    /// Print what this JMESPath expression picks from the answer
-    #[arg(long, value_name = "JMESPATH", help_heading = OUTPUT)]
-    query: Option<String>,
-    /// Accepted; there is no pager
-    #[arg(long, help_heading = OUTPUT)]
-    no_cli_pager: bool,
-    /// Accepted; there are no pages
-    #[arg(long, help_heading = OUTPUT)]
-    no_paginate: bool,
-    /// Show requests and answers on standard error, without secrets
-    #[arg(long, help_heading = OUTPUT)]
-    debug: bool,
-}
-
-/// How ECR is reached: the AWS CLI's names for what [`ConnectionArgs`] holds.
-#[derive(Debug, Args)]
-struct AwsConnectionArgs {
-    /// Use a profile of ~/.aws/config [env: AWS_PROFILE]
-    #[arg(long, value_name = "NAME", help_heading = CONNECTION)]
-    profile: Option<String>,
-    /// Use this region [env: AWS_REGION, AWS_DEFAULT_REGION]
-    #[arg(long, value_name = "REGION", help_heading = CONNECTION)]
-    region: Option<String>,
-    /// Send the call to this URL [env: AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL]
-    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, help_heading = CONNECTION)]
-    endpoint_url: Option<String>,
-    /// Do not sign the call; no credentials are looked for
-    #[arg(long, help_heading = CONNECTION)]
-    no_sign_request: bool,
-    /// Trust the certificates in this PEM file [env: AWS_CA_BUNDLE]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = CONNECTION)]
-    ca_bundle: Option<PathBuf>,
-    /// Trust any certificate
-    #[arg(long, help_heading = CONNECTION)]
-    no_verify_ssl: bool,
-    /// Give up waiting for an answer after so many seconds; 0 for never
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = CONNECTION)]
-    cli_read_timeout: u32,
-    /// Give up connecting after so many seconds; 0 for never
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = CONNECTION)]
-    cli_connect_timeout: u32,
-    /// Use the embedded registry instead of AWS; its state is kept in FILE
-    #[arg(
-        long,
-        value_name = "FILE",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = crate::cli::sandbox::STATE_FILE,
-        value_hint = ValueHint::FilePath,
-        conflicts_with_all = ["profile", "endpoint_url", "ca_bundle", "no_verify_ssl"],
-        help_heading = CONNECTION
-    )]
-    sandbox: Option<PathBuf>,
-}
 
 /// Runs the command; its errors are printed here, as the AWS CLI prints them.
 pub(super) fn run(session: &Session, args: &PutImageArgs) -> Result<Exit, CliError> {

@@ -5,13 +5,14 @@ use insta::assert_snapshot;
 use crate::support::Folder;
 
 /// Every command, and `""` for the program itself.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "",
     "validate",
     "match",
     "plan",
     "show",
     "apply",
+    "put-image",
     "explain",
     "init",
     "sandbox",
