@@ -12,6 +12,7 @@ use crate::model::{AccountId, Address, Digest, Region, RegistryKey, Tag};
 use crate::plan::{Limits, PlanSource};
 
 mod approve;
+mod difference;
 mod draft;
 mod explain;
 mod guard;
@@ -27,6 +28,7 @@ mod wish;
 pub mod file;
 
 pub use approve::Approval;
+pub use difference::{Difference, differences};
 pub use draft::Draft;
 pub use explain::{Explanation, Fate, RuleStory, explain};
 pub use guard::{LimitPassed, check_limits};
