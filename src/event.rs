@@ -188,6 +188,8 @@ pub struct CallCount {
     pub calls: u64,
     /// How many of them were throttled.
     pub throttled: u64,
+    /// How many of them failed in passing, throttles included, and were made again.
+    pub retried: u64,
 }
 
 impl ChangeResult {

@@ -3,7 +3,10 @@
 //! Inventories are dropped when they are planned, so that memory grows with what will be done and with the largest
 //! repository, not with the registry.
 
+mod revisit;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -18,6 +21,8 @@ use crate::model::{AccountId, Address, Digest, Region, RegistryKey, RepositoryNa
 use crate::plan::{Plan, Reads, RepositoryReads};
 use crate::registry::{CallContext, Observation, Questions, Reader, Registry, RegistryError, observe};
 
+pub use revisit::revisit;
+
 /// What a survey is made with, apart from the plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Survey<'a> {
@@ -25,9 +30,9 @@ pub struct Survey<'a> {
     pub registries: &'a BTreeMap<RegistryKey, Registry>,
     /// The addresses the run is about.
     pub scope: &'a Scope,
-    /// When to stop, and whom to tell of retries.
+    /// When to stop.
     pub context: &'a CallContext,
-    /// Whom to tell of repositories that were read.
+    /// Whom to tell of repositories that were read, and of retries.
     pub events: &'a Events,
     /// The moment that spans such as `30d` count from, and that the changeset carries.
     pub now: Timestamp,
@@ -75,6 +80,14 @@ pub async fn visit(
     only: Option<&Address>,
     mut arrived: impl FnMut(&RegistryKey, Inventory),
 ) -> Vec<(RegistryKey, RegistryError)> {
+    let context = survey
+        .context
+        .clone()
+        .with_observer(Arc::new(survey.events.clone()));
+    let survey = Survey {
+        context: &context,
+        ..survey
+    };
     let desks: Vec<Desk<'_>> = survey
         .registries
         .iter()

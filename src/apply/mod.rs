@@ -134,19 +134,23 @@ async fn carry_out(run: &Run<'_>) {
 }
 
 fn count_calls(registries: &BTreeMap<RegistryKey, Registry>) -> Vec<CallCount> {
-    Operation::ALL
-        .into_iter()
-        .map(|operation| {
-            let counts = registries.values().map(|registry| registry.counts(operation));
-            let (calls, throttled) = counts.fold((0, 0), |(calls, throttled), c| {
-                (calls + c.calls, throttled + c.throttled)
-            });
+    let count = |operation: Operation| {
+        let none = CallCount {
+            operation: operation.as_str(),
+            calls: 0,
+            throttled: 0,
+            retried: 0,
+        };
+        registries.values().fold(none, |sum, registry| {
+            let counts = registry.counts(operation);
             CallCount {
-                operation: operation.as_str(),
-                calls,
-                throttled,
+                calls: sum.calls + counts.calls,
+                throttled: sum.throttled + counts.throttled,
+                retried: sum.retried + counts.retries,
+                ..sum
             }
         })
-        .filter(|count| count.calls > 0)
-        .collect()
+    };
+    let counts = Operation::ALL.into_iter().map(count);
+    counts.filter(|count| count.calls > 0).collect()
 }

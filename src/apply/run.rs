@@ -1,7 +1,7 @@
 //! What all changes of one run share: results, the decision to stop, and how much goes on at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
@@ -64,7 +64,10 @@ impl<'a> Run<'a> {
         Self {
             changes: &changeset.changes,
             options,
-            context: context.clone().with_cancel(context.cancel().child_token()),
+            context: context
+                .clone()
+                .with_cancel(context.cancel().child_token())
+                .with_observer(Arc::new(events.clone())),
             registries,
             lanes: registries.keys().map(|key| (key, lanes())).collect(),
             outer: context,

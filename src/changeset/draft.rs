@@ -97,6 +97,18 @@ impl Draft {
             self.diagnostics.push(diagnostic);
         }
         diagnostic::sort(&mut self.diagnostics);
+        // A rule that reads what it writes does so in every repository; one example says it all.
+        let mut said = BTreeSet::new();
+        self.diagnostics.retain(|diagnostic| {
+            diagnostic.code != Code::ReadsWhatItMoves
+                || said.insert(
+                    diagnostic
+                        .labels
+                        .iter()
+                        .map(|label| label.span)
+                        .collect::<Vec<_>>(),
+                )
+        });
         Changeset {
             name: plan.name.clone(),
             created_at,

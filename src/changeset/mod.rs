@@ -22,10 +22,13 @@ mod pick;
 mod plan;
 mod reason;
 mod repeat;
+mod rollback;
 mod scope;
 mod wish;
 
 pub mod file;
+#[cfg(test)]
+mod properties;
 
 pub use approve::Approval;
 pub use difference::{Difference, differences};
@@ -35,6 +38,7 @@ pub use guard::{LimitPassed, check_limits};
 pub use matching::{Choice, LeftOut, RuleMatch, SourceMatch, TargetMatch, match_rule};
 pub use plan::{Input, RepositoryPlan, images_losing_tags, plan_repository};
 pub use reason::{Origin, Reason};
+pub use rollback::{Inventories, Made, rollback};
 pub use scope::{InvalidScope, Scope};
 
 /// Everything that will be done, and what it was decided from.

@@ -48,7 +48,7 @@ pub(super) fn means_something_else(input: &Input<'_>, planned: &RepositoryPlan) 
 }
 
 /// What the repository holds once these changes are made.
-fn carried_out(inventory: &Inventory, changes: &[Change]) -> Inventory {
+pub(super) fn carried_out(inventory: &Inventory, changes: &[Change]) -> Inventory {
     let mut inventory = inventory.clone();
     for change in changes {
         let tag = &change.address.tag;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Kind, Operation, RegistryError};
+use crate::event::{Event, Events};
 use crate::model::RegistryKey;
 
 /// What all calls of one run share; cheap to clone.
@@ -39,6 +40,25 @@ pub struct Retry<'a> {
     pub error: &'a RegistryError,
     /// How long it waits before it asks for its next turn.
     pub wait: Duration,
+}
+
+/// Passes on what it hears, for whoever listens to events.
+impl Observer for Events {
+    fn will_retry(&self, retry: &Retry<'_>) {
+        self.emit(Event::Retrying {
+            registry: retry.registry.clone(),
+            operation: retry.operation.as_str(),
+            is_throttle: retry.error.kind() == Kind::Throttled,
+            wait: retry.wait,
+        });
+    }
+
+    fn repositories_found(&self, registry: &RegistryKey, count: usize) {
+        self.emit(Event::RepositoriesFound {
+            registry: registry.clone(),
+            count: count as u64,
+        });
+    }
 }
 
 /// Says nothing.

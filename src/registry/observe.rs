@@ -50,7 +50,7 @@ pub fn observe<'a>(
     questions: Questions<'a>,
 ) -> impl Stream<Item = Observation> + Send + 'a {
     let repositories = if wanted.has_globs {
-        Either::Left(listed(reader, &wanted.exact))
+        Either::Left(listed(reader, &wanted.exact, questions))
     } else {
         Either::Right(named(reader, &wanted.exact))
     };
@@ -79,6 +79,7 @@ type Found = Result<RepositoryDetail, Observation>;
 fn listed<'a>(
     reader: &'a Reader<'a>,
     exact: &'a BTreeSet<RepositoryName>,
+    questions: Questions<'a>,
 ) -> impl Stream<Item = Found> + Send + 'a {
     struct Listing {
         missing: BTreeSet<RepositoryName>,
@@ -102,7 +103,8 @@ fn listed<'a>(
                 for repository in &items {
                     listing.missing.remove(&repository.name);
                 }
-                reader.repositories_found(items.len());
+                let is_wanted = |item: &&RepositoryDetail| (questions.reads)(&item.name).is_some();
+                reader.repositories_found(items.iter().filter(is_wanted).count());
                 let mut found: Vec<Found> = items.into_iter().map(Ok).collect();
                 if listing.next.is_last() {
                     let missing = std::mem::take(&mut listing.missing);

@@ -221,6 +221,7 @@ impl EventLines {
                     operation: count.operation.to_owned(),
                     calls: count.calls,
                     throttled: count.throttled,
+                    retried: count.retried,
                 })
                 .collect(),
         };
@@ -415,6 +416,7 @@ mod tests {
                 operation: "PutImage",
                 calls: 3,
                 throttled: 1,
+                retried: 1,
             }],
         };
         run.push(EventLines::recap(&changeset, &outcome, now()));

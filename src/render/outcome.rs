@@ -125,7 +125,7 @@ fn results<'a>(
     changeset.changes.iter().zip(&outcome.results)
 }
 
-/// `47 calls (12 BatchGetImage, 35 PutImage), 3 throttled, in 4.2s.`
+/// `47 calls (12 BatchGetImage, 35 PutImage), 3 throttled, 4 retried, in 4.2s.`
 fn calls_line(outcome: &Outcome) -> String {
     let total: u64 = outcome.calls.iter().map(|count| count.calls).sum();
     let throttled: u64 = outcome.calls.iter().map(|count| count.throttled).sum();
@@ -138,10 +138,12 @@ fn calls_line(outcome: &Outcome) -> String {
     if !parts.is_empty() {
         push(&mut line, format_args!(" ({})", parts.join(", ")));
     }
-    push(
-        &mut line,
-        format_args!(", {throttled} throttled, in {}.", text::span(outcome.elapsed)),
-    );
+    push(&mut line, format_args!(", {throttled} throttled"));
+    let retried: u64 = outcome.calls.iter().map(|count| count.retried).sum();
+    if retried > 0 {
+        push(&mut line, format_args!(", {retried} retried"));
+    }
+    push(&mut line, format_args!(", in {}.", text::span(outcome.elapsed)));
     line
 }
 
@@ -338,11 +340,13 @@ mod tests {
                 operation: "BatchGetImage",
                 calls: 2,
                 throttled: 0,
+                retried: 0,
             },
             CallCount {
                 operation: "PutImage",
                 calls: 5,
                 throttled: 3,
+                retried: 3,
             },
         ];
         Outcome {
@@ -368,13 +372,13 @@ mod tests {
         let done = outcome(vec![ChangeResult::Done; 3], Ending::Finished);
         assert_snapshot!(outcome_text(&changeset, &done, &PLAIN), @r"
         Apply complete! Tags: 1 added, 1 changed, 1 destroyed.
-        7 calls (2 BatchGetImage, 5 PutImage), 3 throttled, in 4.2s.
+        7 calls (2 BatchGetImage, 5 PutImage), 3 throttled, 3 retried, in 4.2s.
         ");
         let again = outcome(vec![ChangeResult::AlreadyDone; 3], Ending::Finished);
         assert_snapshot!(outcome_text(&changeset, &again, &PLAIN), @r"
         Apply complete! Tags: 0 added, 0 changed, 0 destroyed.
         3 tags were right already.
-        7 calls (2 BatchGetImage, 5 PutImage), 3 throttled, in 4.2s.
+        7 calls (2 BatchGetImage, 5 PutImage), 3 throttled, 3 retried, in 4.2s.
         ");
     }
 

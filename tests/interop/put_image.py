@@ -76,7 +76,6 @@ QUERIES = [
     "image.{tag: imageId.imageTag, digest: imageId.imageDigest, name: repositoryName}",
     "image.imageId.*",
     "[image.imageId]",
-    "[image.imageId, image.imageId]",
     "[image]",
     "image.[[registryId, repositoryName], [imageId.imageTag, 'x']]",
     "{a: image.imageId, b: image.repositoryName, c: [`1`, `2.5`, `true`, `null`], d: `[]`, e: `{}`}",
@@ -149,12 +148,19 @@ ROWS = [
     # JMESPath, in every format.
     *[
         Row([*IMAGE.split(), "--image-tag", "{n}", "--query", query, "--output", output], skip_v1=skip_v1)
-        for query in QUERIES
+        for number, query in enumerate(QUERIES)
         for output, skip_v1 in (("json", ""), ("text", ""), ("table", ""), ("yaml", "yaml"))
+        # Two calls of version 1 each.
+        if output != "yaml" or number % 3 == 2
+    ],
+    # As YAML, version 2 writes what it meets twice as an anchor and an alias.
+    *[
+        Row([*IMAGE.split(), "--image-tag", "{n}", "--query", "[image.imageId, image.imageId]", "--output", output])
+        for output in ("json", "text", "table")
     ],
     *[
         Row([*IMAGE.split(), "--image-tag", "{n}", "--query", query, "--output", "yaml-stream"], skip_v1="yaml")
-        for query in ("image", "[image.imageId, image.imageId]", "nothing", "`{}`")
+        for query in ("image", "[image.imageId]", "nothing", "`{}`")
     ],
     *[
         Row([*IMAGE.split(), "--image-tag", "{n}", "--query", "image.[repositoryName, imageId]", "--output", output], OTHER)
@@ -208,7 +214,6 @@ ROWS = [
     put("--region not/a/region", OTHER),
     put("", CONFIGURATION, env={"AWS_REGION": None, "AWS_DEFAULT_REGION": None}),
     put("", CONFIGURATION, env={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}),
-    put("", OTHER, env={"AWS_DEFAULT_OUTPUT": "xml"}, skip_v1="version 1 and 2 call before they look at it"),
     Row(f"{IMAGE} --image-tag {{n}} --endpoint-url nonsense", USAGE),
     Row(f"{IMAGE} --image-tag {{n}} --endpoint-url http://127.0.0.1:9", OTHER, env={"AWS_MAX_ATTEMPTS": "1"}),
     # Each error of PutImage.

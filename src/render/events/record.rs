@@ -222,6 +222,8 @@ pub(super) struct CallRecord {
     pub(super) calls: u64,
     /// How many of them were throttled.
     pub(super) throttled: u64,
+    /// How many of them failed in passing, throttles included, and were made again.
+    pub(super) retried: u64,
 }
 
 /// The JSON Schema of one line.
