@@ -12,6 +12,7 @@ use crate::model::{AccountId, Address, Digest, Region, RegistryKey, Tag};
 use crate::plan::{Limits, PlanSource};
 
 mod approve;
+mod difference;
 mod draft;
 mod explain;
 mod guard;
@@ -30,6 +31,7 @@ pub mod file;
 mod properties;
 
 pub use approve::Approval;
+pub use difference::{Difference, differences};
 pub use draft::Draft;
 pub use explain::{Explanation, Fate, RuleStory, explain};
 pub use guard::{LimitPassed, check_limits};

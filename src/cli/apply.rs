@@ -16,7 +16,7 @@ use super::{CliError, Exit, Session, identity, input, show};
 use crate::apply::journal::{FORMAT_VERSION, Header, Journal, Question};
 use crate::apply::{self, OnError, Options};
 use crate::changeset::file::{Document, plan_digest};
-use crate::changeset::{Changeset, Counts, check_limits};
+use crate::changeset::{Changeset, Counts, check_limits, differences};
 use crate::diagnostic::Sources;
 use crate::event::{ChangeResult, Ending, Outcome};
 use crate::model::Digest;
@@ -60,6 +60,9 @@ pub(super) struct ApplyArgs {
     /// Refuse to change anything unless the plan has this digest
     #[arg(long, value_name = "DIGEST", help_heading = "Apply")]
     expect_digest: Option<Digest>,
+    /// Refuse to change anything unless the plan is that of this saved changeset; says what differs
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "expect_digest", help_heading = "Apply")]
+    expect_changeset: Option<PathBuf>,
     /// Make no new calls after this time, such as 90s or 10m
     #[arg(long, value_name = "SPAN", value_parser = parse_span, help_heading = "Apply")]
     max_duration: Option<Duration>,
@@ -206,7 +209,7 @@ async fn apply_plans(
     let is_partial = !planned.failures.is_empty();
     let question = question(args, &planned, &connections);
     let changeset = planned.changeset;
-    refuse_unexpected(args, &changeset)?;
+    refuse_unexpected(session, args, &changeset)?;
     refuse_beyond_limits(args, &changeset)?;
     if args.auto_approve.is_none() && !changeset.changes.is_empty() {
         let prompt = render::prompt_text(&changeset.registries);
@@ -240,15 +243,27 @@ struct Saved {
     question: Question,
 }
 
-fn refuse_unexpected(args: &ApplyArgs, changeset: &Changeset) -> Result<(), CliError> {
+fn refuse_unexpected(session: &Session, args: &ApplyArgs, changeset: &Changeset) -> Result<(), CliError> {
+    let reviewed = match &args.expect_changeset {
+        Some(path) => Some(show::parse_changeset(path, &input::read_text(path)?)?.0),
+        None => None,
+    };
     let digest = plan_digest(changeset);
-    match args.expect_digest {
-        Some(expected) if expected != digest && !changeset.changes.is_empty() => Err(CliError::refused(
-            format!("the plan has the digest {digest}, {expected} was expected"),
-            "the registry or the plan file has changed since it was reviewed: review the plan again",
-        )),
-        _ => Ok(()),
+    let expected = reviewed.as_ref().map(plan_digest).or(args.expect_digest);
+    let Some(expected) = expected.filter(|expected| *expected != digest && !changeset.changes.is_empty())
+    else {
+        return Ok(());
+    };
+    if let Some(reviewed) = &reviewed {
+        let differences = differences(reviewed, changeset);
+        session
+            .printer
+            .err(&render::differences_text(&differences, changeset));
     }
+    Err(CliError::refused(
+        format!("the plan has the digest {digest}, {expected} was expected"),
+        "the registry or the plan file has changed since it was reviewed: review the plan again",
+    ))
 }
 
 fn refuse_beyond_limits(args: &ApplyArgs, changeset: &Changeset) -> Result<(), CliError> {
@@ -291,7 +306,7 @@ async fn carry_out(
     saved: Saved,
     resume: &str,
 ) -> Result<Exit, CliError> {
-    refuse_unexpected(args, &saved.changeset)?;
+    refuse_unexpected(session, args, &saved.changeset)?;
     refuse_beyond_limits(args, &saved.changeset)?;
     if saved.changeset.changes.is_empty() {
         session.events.recap(&saved.changeset, &Outcome::nothing());

@@ -4,6 +4,7 @@ mod changeset;
 #[cfg(test)]
 mod compatibility;
 mod diagnostic;
+mod difference;
 mod events;
 mod explanation;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod validation;
 
 pub use changeset::{ChangesetView, changeset_text};
 pub use diagnostic::diagnostics_text;
+pub use difference::differences_text;
 pub use events::{EVENT_FORMAT_VERSION, EventLine, EventLines, event_schema};
 pub use explanation::{explanation_json, explanation_text};
 pub use github::{GithubOutputs, github_annotations, github_error};

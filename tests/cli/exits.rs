@@ -120,7 +120,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
 #[test]
 fn a_closed_pipe_ends_a_reading_command_quietly() {
     let folder = Folder::seeded();
-    folder.file("all.yaml", "version: 1\nrules: [{ name: all, repositories: '*', from: '[!x]*', to: 'x-${tag}', on_missing: ignore }]");
+    folder.file("all.yaml", "version: 1\nrules: [{ name: all, repositories: '*', from: { glob: '*', exclude: 'x-*' }, to: 'x-${tag}', on_missing: ignore }]");
     for command in [
         "plan all.yaml --sandbox --full",
         "plan all.yaml --sandbox --json",

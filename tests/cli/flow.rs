@@ -96,6 +96,14 @@ fn the_reviewed_digest_is_enough_without_the_file() {
     let apply = format!("apply cut.yaml --sandbox --auto-approve --expect-digest {digest}");
     let refused = folder.run(&apply).ends_with(5);
     assert!(refused.err.contains(digest), "{}", refused.err);
+    folder.file("reviewed.json", &reviewed.to_string());
+    let with_file = apply.replace(&format!("digest {digest}"), "changeset reviewed.json");
+    let refused = folder.run(&with_file).ends_with(5);
+    assert!(
+        refused.err.contains("  shop/api:stable: reviewed moved sha256:"),
+        "{}",
+        refused.err
+    );
     folder.file("back.yaml", &put_back("1.7.3"));
     folder.run("apply back.yaml --sandbox --auto-approve").succeeds();
     folder.run(&apply).succeeds();
