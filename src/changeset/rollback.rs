@@ -33,7 +33,12 @@ pub fn rollback(changeset: &Changeset, made: &[Made], inventories: &Inventories)
         registries: changeset.registries.clone(),
         ..Changeset::default()
     };
-    let stage_max = changeset.changes.iter().map(|change| change.stage).max().unwrap_or(0);
+    let stage_max = changeset
+        .changes
+        .iter()
+        .map(|change| change.stage)
+        .max()
+        .unwrap_or(0);
     let mut places: BTreeMap<(RegistryKey, RepositoryName), Vec<(&Change, Made)>> = BTreeMap::new();
     for (change, made) in changeset.changes.iter().zip(made) {
         let address = &change.address;
@@ -87,7 +92,10 @@ impl<'a> WayBack<'a> {
         }
         if now != after {
             let place = now.map_or_else(|| "gone".to_owned(), |now| format!("on sha256:{}", now.short()));
-            return self.skip(&change.address, format!("somebody has moved it since, it is {place}"));
+            return self.skip(
+                &change.address,
+                format!("somebody has moved it since, it is {place}"),
+            );
         }
         let is_gone = |digest: Digest| !self.inventory.is_some_and(|inventory| inventory.holds(digest));
         if let Some(before) = before.filter(|before| is_gone(*before)) {
@@ -149,13 +157,19 @@ impl<'a> WayBack<'a> {
             .collect();
         for address in last {
             self.changes.remove(&address.tag);
-            self.skip(&address, "it is the last tag of its image, which would be deleted".to_owned());
+            self.skip(
+                &address,
+                "it is the last tag of its image, which would be deleted".to_owned(),
+            );
         }
     }
 
     fn leave_out_what_lacks_its_requirements(&mut self) {
         while let Some((address, required)) = self.changes.values().find_map(|change| {
-            let unmet = change.requires.iter().find(|tag| !self.will_be_on(tag, change.action.before()))?;
+            let unmet = change
+                .requires
+                .iter()
+                .find(|tag| !self.will_be_on(tag, change.action.before()))?;
             Some((change.address.clone(), unmet.clone()))
         }) {
             self.changes.remove(&address.tag);

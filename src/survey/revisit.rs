@@ -58,7 +58,11 @@ type Touched = BTreeMap<RepositoryName, (BTreeSet<Tag>, BTreeSet<Digest>)>;
 /// The tags that a changeset changes in a registry, and the images that they were on.
 fn touched(changeset: &Changeset, key: &RegistryKey) -> Touched {
     let mut touched = Touched::new();
-    for change in changeset.changes.iter().filter(|change| change.address.registry == *key) {
+    for change in changeset
+        .changes
+        .iter()
+        .filter(|change| change.address.registry == *key)
+    {
         let (tags, digests) = touched.entry(change.address.repository.clone()).or_default();
         tags.insert(change.address.tag.clone());
         digests.extend(change.action.before());
