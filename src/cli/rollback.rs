@@ -81,7 +81,7 @@ async fn way_back(job: Job<'_>, record: &Record, context: &CallContext) -> Resul
     let progress = Progress::new();
     let registries = &job.connections.registries;
     let events = progress.events();
-    let look = survey::revisit(&record.changeset, registries, context, &events);
+    let look = Box::pin(survey::revisit(&record.changeset, registries, context, &events));
     let inventories = progress.during(&job.session.printer, look).await?;
     let made = |fate: &Fate| match fate {
         Fate::Untouched => Made::No,
