@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use read::{Fate, InvalidJournal, Record, unfinished};
+pub use read::{Fate, InvalidJournal, Record, find_journals};
 pub use write::{Journal, ReopenError};
 
 use crate::changeset::file::Document;
@@ -169,6 +169,27 @@ pub struct Resumed {
 pub struct RolledBack {
     /// When.
     pub time: String,
+}
+
+impl Question {
+    /// Whether this asks what the other asks: plan files count by their content, and an account that is not known
+    /// yet by its registry.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let contents = |question: &Self| -> Vec<String> {
+            let sources = question.sources.iter();
+            sources.map(|(_, digest)| digest.clone()).collect()
+        };
+        let same_registries = self.registries.len() == other.registries.len()
+            && self.registries.iter().zip(&other.registries).all(|(one, two)| {
+                let same_account = one.1 == two.1 || one.1.is_empty() || two.1.is_empty();
+                same_account && (&one.0, &one.2, &one.3) == (&two.0, &two.2, &two.3)
+            });
+        same_registries
+            && contents(self) == contents(other)
+            && self.variables == other.variables
+            && self.targets == other.targets
+            && self.excludes == other.excludes
+    }
 }
 
 impl EndingName {

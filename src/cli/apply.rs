@@ -1,28 +1,26 @@
 //! `apply`: shows what would change, asks, and makes the changes; or makes exactly those of a saved changeset.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use clap::{Args, ValueEnum, ValueHint};
-use tokio::time::Instant;
+use clap::{Args, ValueHint};
 
 use super::approval::{self, AutoApprove};
-use super::args::{ConnectionArgs, Format, OutputArgs, PlanArgs, ScopeArgs, parse_rate, parse_span};
+use super::args::{ConnectionArgs, OutputArgs, PlanArgs, ScopeArgs};
+use super::carry_out::{Job, RunArgs, begin_journal, carry_out, question};
 use super::connect::{self, Connections};
 use super::interrupt::Interrupt;
-use super::planning::{self, Planned};
+use super::planning::{self, Checked};
+use super::resume::{self, Resumed};
 use super::{CliError, Exit, Session, identity, input, show};
-use crate::apply::journal::{FORMAT_VERSION, Header, Journal, Question};
-use crate::apply::{self, OnError, Options};
-use crate::changeset::file::{Document, plan_digest};
+use crate::apply::journal::{Journal, Question};
+use crate::changeset::file::plan_digest;
 use crate::changeset::{Changeset, Counts, check_limits, differences};
 use crate::diagnostic::Sources;
-use crate::event::{ChangeResult, Ending, Outcome};
+use crate::event::Outcome;
 use crate::model::Digest;
 use crate::plan::Limits;
-use crate::registry::{CallContext, Rate};
-use crate::render::{self, Progress};
+use crate::registry::CallContext;
+use crate::render;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -45,30 +43,17 @@ pub(super) struct ApplyArgs {
         help_heading = "Apply"
     )]
     auto_approve: Option<AutoApprove>,
-    /// How many PutImage calls may be in flight at once
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Apply")]
-    parallelism: u16,
-    /// PutImage calls per second for each account and region: `auto`, `max` or a number
-    #[arg(long, value_name = "RATE", default_value = "auto", value_parser = parse_rate, help_heading = "Apply")]
-    put_rate: Rate,
-    /// What a failed or stale change means for the others
-    #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnErrorArg::Stop, help_heading = "Apply")]
-    on_error: OnErrorArg,
-    /// Write the journal here instead of under .ecr-retag/journals
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Apply")]
-    journal: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Plan anew, also if an earlier run of this command did not come to its end
+    #[arg(long, help_heading = "Apply")]
+    no_resume: bool,
     /// Refuse to change anything unless the plan has this digest
     #[arg(long, value_name = "DIGEST", help_heading = "Apply")]
     expect_digest: Option<Digest>,
     /// Refuse to change anything unless the plan is that of this saved changeset; says what differs
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "expect_digest", help_heading = "Apply")]
     expect_changeset: Option<PathBuf>,
-    /// Make no new calls after this time, such as 90s or 10m
-    #[arg(long, value_name = "SPAN", value_parser = parse_span, help_heading = "Apply")]
-    max_duration: Option<Duration>,
-    /// Do not read the tags back after they were written
-    #[arg(long, help_heading = "Apply")]
-    no_verify: bool,
     /// Allow so many new tags in this run, whatever `policy.max_creates` says
     #[arg(long, value_name = "N", help_heading = "Apply")]
     allow_creates: Option<u64>,
@@ -86,15 +71,6 @@ pub(super) struct ApplyArgs {
     connection: ConnectionArgs,
 }
 
-/// What a change that failed or was stale means for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum OnErrorArg {
-    /// Nothing further is written
-    Stop,
-    /// The others go on
-    Continue,
-}
-
 pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<Exit, CliError> {
     let interrupt = Interrupt::default();
     let session = &session.with_event_log(&args.output)?;
@@ -106,10 +82,7 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<Exit, Cli
 }
 
 async fn apply(session: &Session, args: &ApplyArgs, interrupt: &Interrupt) -> Result<Exit, CliError> {
-    let deadline = args.max_duration.map(|span| Instant::now() + span);
-    let context = CallContext::new(session.environment.seed)
-        .with_cancel(interrupt.token().clone())
-        .with_deadline(deadline);
+    let context = args.run.context(session, interrupt);
     if let [path] = args.plan.plans.as_slice()
         && !path.is_dir()
     {
@@ -153,19 +126,35 @@ async fn apply_saved(
             "mend the plan file and plan again",
         ));
     }
-    let connections = identity::connect_saved(&changeset, args, &session.environment).await?;
+    let connections = identity::connect_saved(
+        &changeset,
+        &args.connection,
+        args.run.put_rate,
+        &session.environment,
+    )
+    .await?;
+    let job = args.job(session, interrupt, context, &connections);
     let pace = connections.puts_per_second();
     session.print_changeset_to_apply(&changeset, &Sources::default(), &args.output, pace)?;
-    let saved = Saved {
-        changeset,
-        sources: Sources::default(),
-        question: Question::default(),
-    };
-    let resume = format!("ecr-retag apply {}", path.display());
-    if !saved.changeset.changes.is_empty() {
-        identity::check(&saved.changeset, &connections, context).await?;
+    if !changeset.changes.is_empty() {
+        identity::check(&changeset, &connections, context).await?;
     }
-    let exit = carry_out(session, args, interrupt, context, &connections, saved, &resume).await;
+    let asked = vec![(path.display().to_string(), plan_digest(&changeset).to_string())];
+    let question = question(session, asked, &args.connection, &connections);
+    let resumed = args.find_unfinished(job, &question).await?;
+    let exit = go(
+        args,
+        job,
+        Task {
+            original: plan_digest(&changeset),
+            changeset,
+            sources: Sources::default(),
+            question,
+            journal: resumed.map(|resumed| resumed.journal),
+        },
+        &format!("ecr-retag apply {}", path.display()),
+    )
+    .await;
     connections.close()?;
     exit
 }
@@ -188,43 +177,46 @@ async fn apply_plans(
     let connections = connect::connect(
         &checked.plan.registries,
         &args.connection,
-        args.put_rate,
+        args.run.put_rate,
         &session.environment,
     )
     .await?;
-    let given = (&args.scope, &args.output);
-    let mut planned = planning::plan(session, &checked, &connections, context, given).await?;
-    if let Some(approve) = args.auto_approve {
-        planned.changeset.approve(approve.into());
-    }
-    session.print_messages(&planned, &checked.sources);
-    let pace = connections.puts_per_second();
-    session.print_changeset_to_apply(&planned.changeset, &checked.sources, &args.output, pace)?;
-    if planned.has_errors() {
-        return Ok(Exit::Error);
-    }
-    if planned.has_refusals() {
-        return Ok(Exit::Refused);
-    }
-    let is_partial = !planned.failures.is_empty();
-    let question = question(args, &planned, &connections);
-    let changeset = planned.changeset;
-    refuse_unexpected(session, args, &changeset)?;
-    refuse_beyond_limits(args, &changeset)?;
-    if args.auto_approve.is_none() && !changeset.changes.is_empty() {
-        let prompt = render::prompt_text(&changeset.registries);
-        if !approval::ask(&session.printer, &prompt, interrupt.token()).await? {
-            session.printer.err("\nApply cancelled.\n");
-            return Ok(interrupt.exit().unwrap_or(Exit::Declined));
+    let job = args.job(session, interrupt, context, &connections);
+    let question = args.question_of(job, &checked);
+    let resumed = args.find_unfinished(job, &question).await?;
+    let mut is_partial = false;
+    let task = if let Some(Resumed { journal, record }) = resumed {
+        Task {
+            original: plan_digest(&record.changeset),
+            changeset: record.changeset,
+            sources: checked.sources,
+            question,
+            journal: Some(journal),
         }
-    }
-    let saved = Saved {
-        changeset,
-        sources: checked.sources,
-        question,
+    } else {
+        let given = (&args.scope, &args.output);
+        let planned = planning::plan(session, &checked, &connections, context, given).await?;
+        session.print_messages(&planned, &checked.sources);
+        if planned.has_errors() || planned.has_refusals() {
+            let pace = connections.puts_per_second();
+            session.print_changeset_to_apply(&planned.changeset, &checked.sources, &args.output, pace)?;
+            return Ok(if planned.has_errors() {
+                Exit::Error
+            } else {
+                Exit::Refused
+            });
+        }
+        is_partial = !planned.failures.is_empty();
+        Task {
+            original: plan_digest(&planned.changeset),
+            changeset: planned.changeset,
+            // Accounts are known by now.
+            question: args.question_of(job, &checked),
+            sources: checked.sources,
+            journal: None,
+        }
     };
-    let resume = "run the same command again";
-    let exit = carry_out(session, args, interrupt, context, &connections, saved, resume).await;
+    let exit = show_and_ask(args, job, task).await;
     connections.close()?;
     // What was left out makes even a perfect run incomplete.
     exit.map(|exit| {
@@ -236,29 +228,84 @@ async fn apply_plans(
     })
 }
 
+/// Shows what is about to be done, and does it if that is approved.
+async fn show_and_ask(args: &ApplyArgs, job: Job<'_>, mut task: Task) -> Result<Exit, CliError> {
+    if let Some(approve) = args.auto_approve {
+        task.changeset.approve(approve.into());
+    }
+    let (session, changeset) = (job.session, &task.changeset);
+    let pace = job.connections.puts_per_second();
+    session.print_changeset_to_apply(changeset, &task.sources, &args.output, pace)?;
+    refuse_unexpected(session, args, &task)?;
+    refuse_beyond_limits(args, changeset)?;
+    if args.auto_approve.is_none() && !changeset.changes.is_empty() {
+        let prompt = render::prompt_text(&changeset.registries);
+        if !approval::ask(&session.printer, &prompt, job.interrupt.token()).await? {
+            session.printer.err("\nApply cancelled.\n");
+            return Ok(job.interrupt.exit().unwrap_or(Exit::Declined));
+        }
+    }
+    go(args, job, task, "run the same command again").await
+}
+
 /// A changeset that is about to be carried out, and what its journal says of it.
-struct Saved {
+struct Task {
+    /// The digest of the changeset before anything was left out of it.
+    original: Digest,
     changeset: Changeset,
     sources: Sources,
     question: Question,
+    /// The journal of the run that is carried on with.
+    journal: Option<Journal>,
 }
 
-fn refuse_unexpected(session: &Session, args: &ApplyArgs, changeset: &Changeset) -> Result<(), CliError> {
+async fn go(args: &ApplyArgs, job: Job<'_>, task: Task, carry_on: &str) -> Result<Exit, CliError> {
+    refuse_unexpected(job.session, args, &task)?;
+    refuse_beyond_limits(args, &task.changeset)?;
+    let Task {
+        changeset,
+        sources,
+        question,
+        journal,
+        ..
+    } = task;
+    if changeset.changes.is_empty() {
+        job.session.events.recap(&changeset, &Outcome::nothing());
+        return Ok(Exit::Done);
+    }
+    let journal = match journal {
+        Some(journal) => {
+            journal.resume().map_err(|source| CliError::Write {
+                path: journal.path().map(Path::to_owned).unwrap_or_default(),
+                source,
+            })?;
+            journal
+        }
+        None => begin_journal(job.session, &args.run, &changeset, &sources, question)?,
+    };
+    carry_out(job, &changeset, &journal, carry_on).await
+}
+
+fn refuse_unexpected(session: &Session, args: &ApplyArgs, task: &Task) -> Result<(), CliError> {
     let reviewed = match &args.expect_changeset {
         Some(path) => Some(show::parse_changeset(path, &input::read_text(path)?)?.0),
         None => None,
     };
-    let digest = plan_digest(changeset);
+    // A run that is carried on with is known by its original changeset; else by what is about to be done.
+    let digest = match task.journal {
+        Some(_) => task.original,
+        None => plan_digest(&task.changeset),
+    };
     let expected = reviewed.as_ref().map(plan_digest).or(args.expect_digest);
-    let Some(expected) = expected.filter(|expected| *expected != digest && !changeset.changes.is_empty())
-    else {
+    let is_unexpected = |expected: &Digest| *expected != digest && !task.changeset.changes.is_empty();
+    let Some(expected) = expected.filter(is_unexpected) else {
         return Ok(());
     };
     if let Some(reviewed) = &reviewed {
-        let differences = differences(reviewed, changeset);
+        let differences = differences(reviewed, &task.changeset);
         session
             .printer
-            .err(&render::differences_text(&differences, changeset));
+            .err(&render::differences_text(&differences, &task.changeset));
     }
     Err(CliError::refused(
         format!("the plan has the digest {digest}, {expected} was expected"),
@@ -297,146 +344,39 @@ fn refuse_beyond_limits(args: &ApplyArgs, changeset: &Changeset) -> Result<(), C
     ))
 }
 
-async fn carry_out(
-    session: &Session,
-    args: &ApplyArgs,
-    interrupt: &Interrupt,
-    context: &CallContext,
-    connections: &Connections,
-    saved: Saved,
-    resume: &str,
-) -> Result<Exit, CliError> {
-    refuse_unexpected(session, args, &saved.changeset)?;
-    refuse_beyond_limits(args, &saved.changeset)?;
-    if saved.changeset.changes.is_empty() {
-        session.events.recap(&saved.changeset, &Outcome::nothing());
-        return Ok(Exit::Done);
-    }
-    let journal = open_journal(session, args, &saved)?;
-    let options = Options {
-        parallelism: usize::from(args.parallelism),
-        on_error: match args.on_error {
-            OnErrorArg::Stop => OnError::Stop,
-            OnErrorArg::Continue => OnError::Continue,
-        },
-        verifies: !args.no_verify,
-    };
-    let progress = Progress::new();
-    let events = session.events.listener(&saved.changeset, &progress);
-    let registries = &connections.registries;
-    let work = apply::apply(&saved.changeset, registries, &options, context, &events, &journal);
-    let outcome = if args.output.format() == Format::Json {
-        let tell = |status| session.events.progress(&status);
-        progress.during_with(work, tell).await
-    } else {
-        progress.during(&session.printer, work).await
-    };
-    let recap = journal.recap(&outcome.results, &outcome.ending);
-    let path = journal.path().map(Path::to_owned).unwrap_or_default();
-    recap.map_err(|source| CliError::Write { path, source })?;
-    session.print_outcome(&saved.changeset, &outcome, &args.output, resume);
-    Ok(exit_of(&outcome, interrupt))
-}
-
-fn open_journal(session: &Session, args: &ApplyArgs, saved: &Saved) -> Result<Journal, CliError> {
-    let now = session.environment.now();
-    let document = Document::new(&saved.changeset, &saved.sources);
-    let path = args.journal.clone().unwrap_or_else(|| {
-        let digest = plan_digest(&saved.changeset).short();
-        let short: String = digest.chars().take(8).collect();
-        Path::new(".ecr-retag/journals").join(format!("{}-{short}.jsonl", now.strftime("%Y%m%dT%H%M%S%3fZ")))
-    });
-    let header = Header {
-        format_version: FORMAT_VERSION.to_owned(),
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        time: now.to_string(),
-        question: saved.question.clone(),
-        changeset: document,
-    };
-    let journal =
-        Journal::create(&path, header, Arc::clone(&session.environment.clock)).map_err(|source| {
-            if source.kind() == std::io::ErrorKind::AlreadyExists {
-                CliError::refused(
-                    format!(
-                        "`{}` exists already, and a journal is never overwritten",
-                        path.display()
-                    ),
-                    "choose another file with `--journal`",
-                )
-            } else {
-                CliError::Write {
-                    path: path.clone(),
-                    source,
-                }
-            }
-        })?;
-    session.printer.note(&format!("Journal: {}\n", path.display()));
-    Ok(journal)
-}
-
-fn question(args: &ApplyArgs, planned: &Planned, connections: &Connections) -> Question {
-    let changeset = &planned.changeset;
-    let endpoint = args.connection.endpoint_url.clone().unwrap_or_default();
-    Question {
-        sources: changeset
-            .sources
-            .iter()
-            .map(|s| (s.path.clone(), s.digest.to_string()))
-            .collect(),
-        variables: changeset.variables.clone().into_iter().collect(),
-        targets: args.scope.targets.clone(),
-        excludes: args.scope.excludes.clone(),
-        registries: changeset
-            .registries
-            .iter()
-            .filter(|registry| connections.registries.contains_key(&registry.key))
-            .map(|r| {
-                (
-                    r.key.to_string(),
-                    r.account.to_string(),
-                    r.region.to_string(),
-                    endpoint.clone(),
-                )
-            })
-            .collect(),
-    }
-}
-
-/// A signal beats 3, and 3 beats 4.
-fn exit_of(outcome: &Outcome, interrupt: &Interrupt) -> Exit {
-    if outcome.results.iter().all(ChangeResult::is_success) {
-        return Exit::Done;
-    }
-    if outcome.ending == Ending::Interrupted
-        && let Some(exit) = interrupt.exit()
-    {
-        return exit;
-    }
-    let has_failed = outcome
-        .results
-        .iter()
-        .any(|result| matches!(result, ChangeResult::Failed(_)));
-    let is_stale = outcome
-        .results
-        .iter()
-        .any(|result| matches!(result, ChangeResult::Stale { .. }));
-    let was_cut_short = matches!(
-        outcome.ending,
-        Ending::OutOfTime | Ending::Hopeless(_) | Ending::Interrupted
-    );
-    if is_stale && !has_failed && !was_cut_short {
-        Exit::Stale
-    } else {
-        Exit::Incomplete
-    }
-}
-
 impl ApplyArgs {
-    pub(super) fn connection(&self) -> &ConnectionArgs {
-        &self.connection
+    fn job<'a>(
+        &'a self,
+        session: &'a Session,
+        interrupt: &'a Interrupt,
+        context: &'a CallContext,
+        connections: &'a Connections,
+    ) -> Job<'a> {
+        Job {
+            session,
+            args: &self.run,
+            output: &self.output,
+            interrupt,
+            context,
+            connections,
+        }
     }
 
-    pub(super) fn put_rate(&self) -> Rate {
-        self.put_rate
+    fn question_of(&self, job: Job<'_>, checked: &Checked) -> Question {
+        let sources = checked.plan.sources.iter();
+        let sources = sources.map(|source| (source.path.clone(), source.digest.to_string()));
+        Question {
+            variables: checked.plan.variables.clone().into_iter().collect(),
+            targets: self.scope.targets.clone(),
+            excludes: self.scope.excludes.clone(),
+            ..question(job.session, sources.collect(), &self.connection, job.connections)
+        }
+    }
+
+    async fn find_unfinished(&self, job: Job<'_>, question: &Question) -> Result<Option<Resumed>, CliError> {
+        if self.no_resume {
+            return Ok(None);
+        }
+        resume::find(job.session, &self.run, question, job.connections, job.context).await
     }
 }

@@ -1,16 +1,17 @@
 //! Whether the credentials reach what a saved changeset was made for.
 
-use super::apply::ApplyArgs;
+use super::args::ConnectionArgs;
 use super::connect::{self, Connections};
 use super::{CliError, Environment};
 use crate::changeset::Changeset;
 use crate::plan;
-use crate::registry::{CallContext, Kind, Operation};
+use crate::registry::{CallContext, Kind, Operation, Rate};
 
 /// Connects the registries that a saved changeset names, with the ambient credentials and region.
 pub(super) async fn connect_saved(
     changeset: &Changeset,
-    args: &ApplyArgs,
+    connection: &ConnectionArgs,
+    put_rate: Rate,
     environment: &Environment,
 ) -> Result<Connections, CliError> {
     let is_single = changeset.registries.len() == 1;
@@ -22,7 +23,7 @@ pub(super) async fn connect_saved(
         });
         registries.collect::<Vec<_>>()
     };
-    let ambient = connect::connect(&registry(false), args.connection(), args.put_rate(), environment).await?;
+    let ambient = connect::connect(&registry(false), connection, put_rate, environment).await?;
     let connections = if ambient
         .failures
         .iter()
@@ -30,7 +31,7 @@ pub(super) async fn connect_saved(
     {
         // Without an ambient region the one of the changeset is as good as any.
         drop(ambient);
-        connect::connect(&registry(true), args.connection(), args.put_rate(), environment).await?
+        connect::connect(&registry(true), connection, put_rate, environment).await?
     } else {
         ambient
     };

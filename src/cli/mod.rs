@@ -3,6 +3,7 @@
 mod apply;
 mod approval;
 mod args;
+mod carry_out;
 mod ci;
 mod connect;
 mod environment;
@@ -20,6 +21,8 @@ mod output;
 mod plan;
 mod planning;
 mod put_image;
+mod resume;
+mod rollback;
 mod sandbox;
 mod schema;
 mod show;
@@ -75,6 +78,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Change tags: of plan files after asking, or exactly as a saved changeset says
     Apply(apply::ApplyArgs),
+    /// Take back what a run did, as far as nobody has changed it since
+    Rollback(rollback::RollbackArgs),
     /// Put one image, with the options and output of `aws ecr put-image`
     PutImage(Box<put_image::PutImageArgs>),
     /// Show why a tag is changed, kept, skipped or not touched
@@ -148,6 +153,7 @@ impl Session {
             Command::Show(args) => show::run(self, args),
             Command::Plan(args) => block_on(plan::run(self, args)),
             Command::Apply(args) => block_on(apply::run(self, args)),
+            Command::Rollback(args) => block_on(rollback::run(self, args)),
             Command::PutImage(args) => put_image::run(self, args),
             Command::Sandbox(command) => sandbox::run(self, command),
             Command::Schema(args) => schema::run(self, args),

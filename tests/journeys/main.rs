@@ -13,3 +13,4 @@ mod histories;
 mod kinds;
 mod replay;
 mod support;
+mod survival;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{EndingName, Header, Line, Question, ResultName};
+use super::{EndingName, Header, Line, ResultName};
 use crate::changeset::Changeset;
 use crate::changeset::file::InvalidChangeset;
 
@@ -110,10 +110,10 @@ impl Record {
     }
 }
 
-/// The journals in a directory that are unfinished and were asked this question, the latest first.
+/// The journals in a directory that are wanted, the latest first.
 ///
 /// A directory that is not there holds none; a file that is no journal is passed over.
-pub fn unfinished(directory: &Path, question: &Question) -> io::Result<Vec<PathBuf>> {
+pub fn find_journals(directory: &Path, is_wanted: impl Fn(&Record) -> bool) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -126,9 +126,7 @@ pub fn unfinished(directory: &Path, question: &Question) -> io::Result<Vec<PathB
     paths.sort_unstable_by(|a, b| b.cmp(a));
     let mut found = Vec::new();
     for path in paths {
-        let is_it = Record::parse(&std::fs::read(&path)?)
-            .is_ok_and(|record| record.is_unfinished() && record.header.question == *question);
-        if is_it {
+        if Record::parse(&std::fs::read(&path)?).is_ok_and(|record| is_wanted(&record)) {
             found.push(path);
         }
     }
