@@ -24,7 +24,7 @@ pub(super) struct GlobalArgs {
         help_heading = "General"
     )]
     pub(super) quiet: bool,
-    /// Say more; twice for the AWS SDK's own log
+    /// Say more: each change as it is made
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "General")]
     pub(super) verbose: u8,
     /// Write annotations, the step's outputs and its summary [env: GITHUB_ACTIONS]

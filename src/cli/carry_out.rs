@@ -97,7 +97,7 @@ pub(super) async fn carry_out(
     let path = journal.path().unwrap_or(Path::new(""));
     session.printer.note(&format!("Journal: {}\n", path.display()));
     let progress = Progress::new();
-    let events = session.events.listener(changeset, &progress);
+    let events = session.listener(changeset, &progress);
     let (registries, options) = (&job.connections.registries, job.args.options());
     let work = apply::apply(changeset, registries, &options, job.context, &events, journal);
     let outcome = if job.output.format() == Format::Json {

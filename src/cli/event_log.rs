@@ -11,7 +11,7 @@ use crate::apply::journal::Clock;
 use crate::changeset::Changeset;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::event::{Events, Outcome};
-use crate::render::{self, EventLine, EventLines, Printer, Progress, ProgressStatus};
+use crate::render::{self, EventLine, EventLines, Printer, Progress, ProgressStatus, Verbosity};
 
 /// Where lines go; nowhere by default. Clones write to the same places.
 #[derive(Clone, Default)]
@@ -43,6 +43,31 @@ impl Session {
         };
         session.events.tell(|log| EventLine::version((log.clock)()));
         Ok(session)
+    }
+}
+
+impl Session {
+    /// Counts events, and tells each of them; on standard error too if more should be said.
+    pub(super) fn listener(&self, changeset: &Changeset, progress: &Progress) -> Events {
+        let is_verbose = self.printer.verbosity() == Verbosity::Verbose;
+        if self.events.0.is_none() && !is_verbose {
+            return progress.events();
+        }
+        let lines = EventLines::new(changeset);
+        let (progress, log, printer) = (progress.clone(), self.events.clone(), Arc::clone(&self.printer));
+        let clock = Arc::clone(&self.environment.clock);
+        Events::new(move |event| {
+            progress.record(&event);
+            let Some(line) = lines.line(&event, clock()) else {
+                return;
+            };
+            if is_verbose {
+                printer.detail(&format!("{}\n", line.message()));
+            }
+            if let Some(log) = &log.0 {
+                log.write(&line);
+            }
+        })
     }
 }
 
@@ -79,21 +104,6 @@ impl EventLog {
     /// Tells an error about the world.
     pub(super) fn error(&self, error: &dyn std::error::Error, help: Option<&str>) {
         self.tell(|log| EventLine::error(&error.to_string(), help, (log.clock)()));
-    }
-
-    /// Counts events, and tells each of them.
-    pub(super) fn listener(&self, changeset: &Changeset, progress: &Progress) -> Events {
-        let Some(log) = self.0.clone() else {
-            return progress.events();
-        };
-        let lines = EventLines::new(changeset);
-        let progress = progress.clone();
-        Events::new(move |event| {
-            progress.record(&event);
-            if let Some(line) = lines.line(&event, (log.clock)()) {
-                log.write(&line);
-            }
-        })
     }
 
     /// Tells how far the run is.

@@ -121,6 +121,11 @@ impl EventLine {
         }
     }
 
+    /// What happened, as a sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The JSON of the line, with its end; nothing in it can move a terminal's cursor.
     pub fn to_json(&self) -> String {
         // All members are text, numbers and names.
