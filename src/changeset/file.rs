@@ -4,7 +4,7 @@
 //! edited by hand is found out.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::io;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -249,52 +249,59 @@ pub fn plan_digest(changeset: &Changeset) -> Digest {
             )
         })
         .collect();
-    let or_dash = |digest: Option<Digest>| digest.map_or_else(|| "-".to_owned(), |d| d.to_string());
-    let mut lines: Vec<String> = changeset
+    let mut changes: Vec<(&str, &Change)> = changeset
         .changes
         .iter()
         .map(|change| {
-            let place = places
-                .get(&change.address.registry)
-                .map_or("-\t-", String::as_str);
-            let repository = &change.address.repository;
-            let mut requires: Vec<String> = change
-                .requires
-                .iter()
-                .map(|tag| format!("{}/{repository}:{tag}", place.replace('\t', "/")))
-                .collect();
-            requires.sort();
-            format!(
-                "{place}\t{repository}\t{}\t{}\t{}\t{}\t{}\n",
-                change.address.tag,
-                or_dash(change.action.before()),
-                or_dash(change.action.after()),
-                change.stage,
-                if requires.is_empty() {
-                    "-".to_owned()
-                } else {
-                    requires.join(",")
-                },
-            )
+            let place = places.get(&change.address.registry);
+            (place.map_or("-\t-", String::as_str), change)
         })
         .collect();
-    lines.sort_unstable();
+    // As their lines are by their bytes: a tab comes before whatever a name may hold.
+    changes.sort_unstable_by(|(one_place, one), (other_place, other)| {
+        let (a, b) = (&one.address, &other.address);
+        (one_place, &a.repository, &a.tag)
+            .cmp(&(other_place, &b.repository, &b.tag))
+            .then_with(|| digest_line(one_place, one).cmp(&digest_line(other_place, other)))
+    });
     let limit = |limit: Option<u64>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
     let Limits {
         creates,
         moves,
         removes,
     } = changeset.limits;
-    let mut text = lines.concat();
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "limits\t{}\t{}\t{}",
+    let limits = format!(
+        "limits\t{}\t{}\t{}\n",
         limit(creates),
         limit(moves),
         limit(removes)
     );
-    Digest::of(text.as_bytes())
+    let lines = changes.iter().map(|(place, change)| digest_line(place, change));
+    Digest::of_all(lines.chain([limits]))
+}
+
+/// What the digest of a changeset takes in of one change, which is in this account and region.
+fn digest_line(place: &str, change: &Change) -> String {
+    let repository = &change.address.repository;
+    let or_dash = |digest: Option<Digest>| digest.map_or_else(|| "-".to_owned(), |d| d.to_string());
+    let mut requires: Vec<String> = change
+        .requires
+        .iter()
+        .map(|tag| format!("{}/{repository}:{tag}", place.replace('\t', "/")))
+        .collect();
+    requires.sort();
+    format!(
+        "{place}\t{repository}\t{}\t{}\t{}\t{}\t{}\n",
+        change.address.tag,
+        or_dash(change.action.before()),
+        or_dash(change.action.after()),
+        change.stage,
+        if requires.is_empty() {
+            "-".to_owned()
+        } else {
+            requires.join(",")
+        },
+    )
 }
 
 impl Document {
@@ -370,12 +377,18 @@ impl Document {
         }
     }
 
-    /// Writes the document as JSON text with a newline at its end.
+    /// The document as JSON text with a newline at its end.
     pub fn to_json(&self) -> String {
         // The document holds nothing that JSON cannot: no maps with other keys than text, no odd floats.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
+    }
+
+    /// Writes what [`Document::to_json`] gives, without holding all of it.
+    pub fn write_json(&self, mut to: impl io::Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut to, self)?;
+        to.write_all(b"\n")
     }
 
     /// Reads a saved changeset; its digest is not compared yet.

@@ -1,6 +1,6 @@
 //! Prints changesets and diagnostics in the format that was asked for, and writes files whole or not at all.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::args::{Format, OutputArgs};
@@ -40,7 +40,8 @@ impl Session {
         puts_per_second: f64,
     ) -> Result<(), CliError> {
         if let Some(path) = &output.json_into {
-            write_file(path, &Document::new(changeset, sources).to_json())?;
+            let document = Document::new(changeset, sources);
+            write_file(path, |file| document.write_json(file))?;
         }
         let text = match output.format() {
             Format::Json => render::escape_json(&Document::new(changeset, sources).to_json()).into_owned(),
@@ -76,7 +77,8 @@ impl Session {
         puts_per_second: f64,
     ) -> Result<(), CliError> {
         if let Some(path) = &output.gitlab_report {
-            write_file(path, &render::gitlab_report(changeset))?;
+            let report = render::gitlab_report(changeset);
+            write_file(path, |file| file.write_all(report.as_bytes()))?;
         }
         if let Some(report) = &self.github {
             let digest = plan_digest(changeset);
@@ -154,15 +156,21 @@ impl Session {
 }
 
 /// Writes a file so that it is there whole or not at all.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
-    let write = || -> std::io::Result<()> {
+pub(super) fn write_file(
+    path: &Path,
+    contents: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> Result<(), CliError> {
+    let write = || -> io::Result<()> {
         let directory = match path.parent() {
             Some(directory) if !directory.as_os_str().is_empty() => directory,
             _ => Path::new("."),
         };
         std::fs::create_dir_all(directory)?;
         let mut file = readable(&mut tempfile::Builder::new()).tempfile_in(directory)?;
-        file.write_all(text.as_bytes())?;
+        let mut buffered = io::BufWriter::new(&mut file);
+        contents(&mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
