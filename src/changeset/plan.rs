@@ -160,13 +160,17 @@ impl<'a> Planner<'a> {
             let Some(wish) = wishes.by_target.get(&target) else {
                 continue;
             };
+            let backups = backups_of(&target, wish);
+            if backups.is_empty() {
+                continue;
+            }
             let Verdict::Change(Action::Move { before, .. }) = self.judge(&target, wish, false) else {
                 continue;
             };
             if moved.insert(target.clone(), before).is_some() {
                 continue;
             }
-            for (backup, rule) in backups_of(&target, wish) {
+            for (backup, rule) in backups {
                 requires
                     .entry(target.clone())
                     .or_default()
@@ -522,6 +526,9 @@ impl<'a> Planner<'a> {
 
     /// Two moves that are each other's backups can be made in no order.
     fn refuse_circles(&mut self) {
+        if self.changes.values().all(|planned| planned.requires.is_empty()) {
+            return;
+        }
         let mut open: BTreeMap<&Tag, BTreeSet<&Tag>> = self
             .changes
             .iter()
