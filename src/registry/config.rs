@@ -133,21 +133,25 @@ async fn connect_sharing(
     options: &ConnectOptions,
     identities: &mut Identities,
 ) -> Result<Registry, RegistryError> {
-    let profile = registry.profile.as_ref().or(options.profile.as_ref());
+    let profile = registry.access.profile.as_ref().or(options.profile.as_ref());
     let config = share_identity(base_config(registry, options).await?, profile, identities);
     let config = with_role(registry, options, config).await;
     let region = config.region().ok_or_else(no_region)?.as_ref().parse();
     let region =
         region.map_err(|error: InvalidName| RegistryError::new(Kind::Configuration, error.to_string()))?;
-    let endpoint = registry.endpoint.as_ref().or(options.endpoint_url.as_ref());
+    let endpoint = registry
+        .access
+        .endpoint
+        .as_ref()
+        .or(options.endpoint_url.as_ref());
     let client = client(&config, endpoint.map(String::as_str), options.no_sign_request);
     Ok(Registry::new(
         registry.key.clone(),
         region,
-        registry.account.clone(),
+        registry.access.account.clone(),
         client,
         options.put_rate,
-        registry.put_image_per_second,
+        registry.access.put_image_per_second,
     ))
 }
 
@@ -214,14 +218,14 @@ async fn base_config(
 }
 
 async fn with_role(registry: &plan::Registry, options: &ConnectOptions, config: SdkConfig) -> SdkConfig {
-    match &registry.assume_role {
+    match &registry.access.assume_role {
         Some(role) if !options.no_sign_request => assume_role(role, config).await,
         _ => config,
     }
 }
 
 fn region(registry: &plan::Registry, options: &ConnectOptions) -> Option<aws_config::Region> {
-    let region = registry.region.as_ref().or(options.region.as_ref())?;
+    let region = registry.access.region.as_ref().or(options.region.as_ref())?;
     Some(aws_config::Region::new(region.to_string()))
 }
 
@@ -230,7 +234,11 @@ async fn ambient_config(
     registry: &plan::Registry,
     options: &ConnectOptions,
 ) -> Result<SdkConfig, RegistryError> {
-    let endpoint = registry.endpoint.as_ref().or(options.endpoint_url.as_ref());
+    let endpoint = registry
+        .access
+        .endpoint
+        .as_ref()
+        .or(options.endpoint_url.as_ref());
     endpoint.map_or(Ok(()), |endpoint| check_endpoint(endpoint))?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(options));
     if let Ok(framework) = FrameworkMetadata::new(env!("CARGO_PKG_NAME"), Some(env!("CARGO_PKG_VERSION"))) {
@@ -242,7 +250,7 @@ async fn ambient_config(
     if let Some(region) = region(registry, options) {
         loader = loader.region(region);
     }
-    let profile = registry.profile.as_ref().or(options.profile.as_ref());
+    let profile = registry.access.profile.as_ref().or(options.profile.as_ref());
     if let Some(profile) = profile {
         check_profile(profile).await?;
         loader = loader.profile_name(profile);
@@ -287,6 +295,11 @@ async fn http_client(options: &ConnectOptions) -> Result<Option<SharedHttpClient
 
 /// The SDK would show the whole request instead of saying what is wrong with an endpoint.
 fn check_endpoint(endpoint: &str) -> Result<(), RegistryError> {
+    if endpoint.contains('@') {
+        // It would be written to journals.
+        let message = "an endpoint takes no user name and no password";
+        return Err(RegistryError::new(Kind::Configuration, message));
+    }
     let is_url = endpoint
         .parse::<http::Uri>()
         .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
@@ -440,8 +453,12 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_work_is_said_before_any_call() {
         for endpoint in ["", "api.ecr", "ftp://api.ecr", "http://", "no url"] {
-            let registry = plan::Registry {
+            let access = plan::Access {
                 endpoint: Some(endpoint.to_owned()),
+                ..plan::Access::default()
+            };
+            let registry = plan::Registry {
+                access,
                 ..plan::Registry::default()
             };
             let error = refused(&registry).await;
@@ -450,8 +467,12 @@ mod tests {
                 format!("the endpoint `{endpoint}` is not a URL")
             );
         }
-        let registry = plan::Registry {
+        let access = plan::Access {
             profile: Some("no-such-profile".to_owned()),
+            ..plan::Access::default()
+        };
+        let registry = plan::Registry {
+            access,
             ..plan::Registry::default()
         };
         let error = refused(&registry).await;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::message::push_help;
-use super::summary::is_qualified;
 use super::text::{self, Look, counted, escape, push};
 use crate::changeset::{Action, Change, Changeset, Counts};
 use crate::event::{CallCount, ChangeResult, Ending, Failure, NotAttempted, Outcome};
@@ -183,7 +182,7 @@ enum Cause {
 }
 
 fn push_causes(out: &mut String, changeset: &Changeset, outcome: &Outcome, view: &OutcomeView<'_>) {
-    let is_qualified = is_qualified(changeset);
+    let is_qualified = changeset.is_qualified();
     let mut causes: BTreeMap<Cause, Vec<(String, String)>> = BTreeMap::new();
     for (change, result) in results(changeset, outcome) {
         let Some((cause, detail)) = explain(change, result) else {

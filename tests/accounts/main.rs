@@ -1,0 +1,13 @@
+//! Many accounts and regions: the real binary, over loopback, with roles of the sandbox's STS.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what goes wrong in a test should end it"
+)]
+
+#[expect(dead_code, reason = "the tests of the command line use all of it")]
+#[path = "../cli/support.rs"]
+mod folder;
+mod loopback;
+mod saved;
