@@ -171,7 +171,7 @@ fn exit_of(outcome: &Outcome, interrupt: &Interrupt) -> Exit {
         .any(|result| matches!(result, ChangeResult::Stale { .. }));
     let was_cut_short = matches!(
         outcome.ending,
-        Ending::OutOfTime | Ending::Hopeless(_) | Ending::Interrupted
+        Ending::OutOfTime | Ending::Hopeless { .. } | Ending::Interrupted
     );
     if is_stale && !has_failed && !was_cut_short {
         Exit::Stale

@@ -214,7 +214,7 @@ impl EventLines {
             ending: match outcome.ending {
                 Ending::Finished => EndingName::Finished,
                 Ending::Stopped => EndingName::Stopped,
-                Ending::Hopeless(_) => EndingName::Hopeless,
+                Ending::Hopeless { .. } => EndingName::Hopeless,
                 Ending::OutOfTime => EndingName::OutOfTime,
                 Ending::Interrupted => EndingName::Interrupted,
             },

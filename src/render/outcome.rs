@@ -7,6 +7,7 @@ use super::text::{self, Look, counted, escape, push};
 use crate::changeset::{Action, Change, Changeset, Counts};
 use crate::event::{CallCount, ChangeResult, Ending, Failure, NotAttempted, Outcome};
 use crate::model::Digest;
+use crate::model::RegistryKey;
 
 /// The addresses that are listed under one cause; the journal has all.
 const ADDRESSES_MAX: usize = 20;
@@ -156,8 +157,12 @@ fn push_ending(out: &mut String, ending: &Ending, is_complete: bool, look: Look)
         }
         Ending::OutOfTime => ("the time of `--max-duration` is over".to_owned(), None),
         Ending::Interrupted => ("interrupted; the calls in flight were awaited".to_owned(), None),
-        Ending::Hopeless(failure) => (
-            format!("every call fails alike: {}", cause(failure)),
+        Ending::Hopeless { registries, failure } => (
+            format!(
+                "every call{} fails alike: {}",
+                to_registries(registries),
+                cause(failure)
+            ),
             failure.help.as_deref(),
         ),
     };
@@ -170,6 +175,16 @@ fn push_ending(out: &mut String, ending: &Ending, is_complete: bool, look: Look)
         format_args!("\n{}\n", look.paint(text::ERROR, escape(&title))),
     );
     push_help(out, help);
+}
+
+/// Says which registries are meant; nothing for all of them.
+fn to_registries(registries: &[RegistryKey]) -> String {
+    let names: Vec<String> = registries.iter().map(|key| format!("`{key}`")).collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!(" to {only}"),
+        Some((last, others)) => format!(" to {} and {last}", others.join(", ")),
+    }
 }
 
 /// What a reader is told together: changes that did not succeed for one cause.
@@ -440,7 +455,13 @@ mod tests {
         };
         let text = outcome_text(
             &fixture::cutover(),
-            &outcome(results, Ending::Hopeless(failure)),
+            &outcome(
+                results,
+                Ending::Hopeless {
+                    registries: Vec::new(),
+                    failure,
+                },
+            ),
             &view,
         );
         assert!(

@@ -10,4 +10,5 @@
 #[path = "../cli/support.rs"]
 mod folder;
 mod loopback;
+mod many;
 mod saved;
