@@ -5,6 +5,8 @@
 //! what became of them.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::Arc;
