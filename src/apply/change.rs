@@ -127,11 +127,12 @@ impl Work<'_> {
                     },
                 })
             }
-            Kind::Throttled => {
-                self.run.was_refused(index);
+            kind => {
+                if !kind.may_have_taken_effect() {
+                    self.run.was_refused(index);
+                }
                 Err(error)
             }
-            _ => Err(error),
         }
     }
 

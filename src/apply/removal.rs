@@ -139,7 +139,7 @@ impl Work<'_> {
         let deleted = match answer {
             Ok(deleted) => deleted,
             Err(error) => {
-                if error.kind() == Kind::Throttled {
+                if !error.kind().may_have_taken_effect() {
                     for &index in batch.keys() {
                         self.run.was_refused(index);
                     }

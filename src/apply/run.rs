@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::{OnError, Options};
 use crate::changeset::{Change, Changeset};
 use crate::event::{ChangeResult, Ending, Event, Events, Failure, NotAttempted};
@@ -150,9 +150,17 @@ impl<'a> Run<'a> {
         let Some(change) = self.changes.get(index) else {
             return;
         };
+        // The last call was answered; one before it may have taken effect, and nobody could find out.
+        let is_in_doubt = !result.is_success() && self.is_open(index);
+        let ended = journal::Ended {
+            result: &result,
+            attempts,
+            request_id,
+            is_in_doubt,
+        };
         let journaled = match &result {
             ChangeResult::NotAttempted(_) => Ok(()),
-            result => self.journal.result(change, result, attempts, request_id),
+            _ => self.journal.result(change, &ended),
         };
         if let Err(error) = journaled {
             let message = format!("the journal cannot be written: {error}");

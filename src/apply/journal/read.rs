@@ -210,6 +210,7 @@ impl Story {
                 if let Some(&index) = self.index_of.get(&result.address) {
                     let fate = match (result.outcome, self.awaited.remove(&index)) {
                         (ResultName::Done, _) => Fate::Done,
+                        (_, _) if result.in_doubt => self.fate(index),
                         // The run knew what became of its own calls; those of an earlier run stay open.
                         (_, Some(before)) => before,
                         (_, None) => self.fate(index),
