@@ -87,7 +87,7 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
 impl Session {
     /// Prints everything there is to say about a changeset, but not the changeset.
     pub(super) fn print_messages(&self, planned: &Planned, sources: &Sources) {
-        self.print_failures(&planned.failures);
+        self.print_failures(&planned.failures, planned.changeset.is_qualified());
         self.print_diagnostics(&planned.changeset.diagnostics, sources);
     }
 }

@@ -23,6 +23,7 @@ use aws_sdk_ecr::config::{
 use aws_smithy_async::time::TimeSource;
 use jiff::Timestamp;
 
+use super::profile::check_profile;
 use super::{Kind, Rate, Registry, RegistryError, tls};
 use crate::model::{InvalidName, Region};
 use crate::plan;
@@ -30,9 +31,11 @@ use crate::plan;
 /// How registries are reached where the plan file does not say: command line and environment.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
-    /// A profile of `~/.aws/config`; the SDK's own choice (`AWS_PROFILE`) if absent. Only one that is given here is
-    /// missed where it does not exist.
+    /// A profile of `~/.aws/config`, whose credentials are taken before those of the environment; the SDK's own
+    /// choice (`AWS_PROFILE`) if absent.
     pub profile: Option<String>,
+    /// The profile that the SDK chooses, so that it is missed where it does not exist.
+    pub ambient_profile: Option<String>,
     /// The region; the SDK's own choice (`AWS_REGION`, the profile) if absent.
     pub region: Option<Region>,
     /// Another endpoint than the region's own, for ECR only.
@@ -88,6 +91,7 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             profile: None,
+            ambient_profile: None,
             region: None,
             endpoint_url: None,
             ca_bundle: None,
@@ -251,8 +255,10 @@ async fn ambient_config(
         loader = loader.region(region);
     }
     let profile = registry.access.profile.as_ref().or(options.profile.as_ref());
+    if let Some(named) = profile.or(options.ambient_profile.as_ref()) {
+        check_profile(named).await?;
+    }
     if let Some(profile) = profile {
-        check_profile(profile).await?;
         loader = loader.profile_name(profile);
     }
     if options.no_sign_request {
@@ -311,40 +317,6 @@ fn check_endpoint(endpoint: &str) -> Result<(), RegistryError> {
         format!("the endpoint `{endpoint}` is not a URL"),
     )
     .with_help("an endpoint looks like `https://api.ecr.eu-west-1.amazonaws.com`"))
-}
-
-/// The SDK takes a profile that does not exist for an empty one.
-#[expect(
-    clippy::default_trait_access,
-    reason = "the SDK does not export the types of these parameters"
-)]
-async fn check_profile(profile: &str) -> Result<(), RegistryError> {
-    let (fs, env, files) = (Default::default(), Default::default(), Default::default());
-    let profiles = aws_config::profile::load(&fs, &env, &files, None)
-        .await
-        .map_err(|error| {
-            RegistryError::new(
-                Kind::Configuration,
-                format!("the AWS configuration cannot be read: {error}"),
-            )
-        })?;
-    if profiles.get_profile(profile).is_some() {
-        return Ok(());
-    }
-    let similar = profiles
-        .profiles()
-        .map(|name| (strsim::damerau_levenshtein(name, profile), name))
-        .min()
-        .filter(|(distance, _)| *distance <= 2);
-    let help = match similar {
-        Some((_, name)) => format!("is `{name}` meant?"),
-        None => "`aws configure list-profiles` shows those that exist".to_owned(),
-    };
-    Err(RegistryError::new(
-        Kind::Configuration,
-        format!("the profile `{profile}` does not exist"),
-    )
-    .with_help(help))
 }
 
 fn in_process_config(

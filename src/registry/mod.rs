@@ -12,6 +12,7 @@ mod error;
 mod observe;
 mod operation;
 mod pace;
+mod profile;
 mod read;
 mod retry;
 mod search;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ecr_retag::sandbox::serve::serve;
 use ecr_retag::sandbox::state::RoleRule;
-use ecr_retag::sandbox::{Caller, FaultPlan, Faults, Sandbox, State, seed};
+use ecr_retag::sandbox::{Caller, Faults, Sandbox, State, seed};
 use jiff::Timestamp;
 
 use crate::folder::Folder;
@@ -116,11 +116,6 @@ impl Loopback {
             .with("AWS_ENDPOINT_URL", &self.url())
             .with("AWS_ACCESS_KEY_ID", &key_of(account))
             .with("AWS_SECRET_ACCESS_KEY", "secret")
-    }
-
-    pub(crate) fn faults(&self, yaml: &str) {
-        self.sandbox
-            .set_faults(Faults::new(FaultPlan::parse(yaml).unwrap()));
     }
 
     /// The tags of `shop/api` in this account and region, each with the start of its digest.

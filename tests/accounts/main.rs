@@ -11,4 +11,5 @@
 mod folder;
 mod loopback;
 mod many;
+mod messages;
 mod saved;
