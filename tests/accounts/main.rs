@@ -3,9 +3,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "what goes wrong in a test should end it"
 )]
 
+mod access;
 #[expect(dead_code, reason = "the tests of the command line use all of it")]
 #[path = "../cli/support.rs"]
 mod folder;
