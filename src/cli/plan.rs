@@ -35,7 +35,7 @@ pub(super) struct PlanCommandArgs {
             "out", "detailed_exitcode", "format", "json_into", "gitlab_report", "full", "targets", "excludes",
             "allow_partial",
         ],
-        help_heading = "Connection"
+        help_heading = "Output"
     )]
     check_access: bool,
     #[command(flatten)]

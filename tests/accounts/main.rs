@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod credentials;
 #[expect(dead_code, reason = "the tests of the command line use all of it")]
 #[path = "../cli/support.rs"]
 mod folder;
