@@ -92,6 +92,14 @@ fn credentials_that_expire_end_their_registry_and_no_other() {
     expire_in_eu(&loopback, 1);
     let run = folder.run("apply plan.yaml --auto-approve").ends_with(3);
     says_whose_credentials_expired(&run);
+    let us = format!("\n  us in {US}/us-east-1: 1 added, 1 changed, 0 destroyed\n");
+    assert!(run.out.contains(&us), "{}", run.out);
+    assert!(
+        run.out
+            .contains(&format!("\n  eu in {EU}/eu-west-1: 0 applied, ")),
+        "{}",
+        run.out
+    );
     assert!(is_cut(&loopback, US, "us-east-1"));
     assert!(!is_cut(&loopback, EU, "eu-west-1"));
     folder.run("apply plan.yaml --auto-approve").succeeds();
