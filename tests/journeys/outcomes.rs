@@ -204,3 +204,14 @@ async fn every_first_attempt_is_throttled_and_nothing_fails() {
     run.ends_with(0, &["Apply complete! Tags: 24 added", "24 throttled"]);
     assert_eq!((loopback.calls("PutImage"), loopback.puts()), (48, 24));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_that_is_not_what_its_digest_says_is_never_put() {
+    let loopback = Loopback::start(3).await;
+    loopback.fault(on("BatchGetImage"), Action::Reformat);
+    let run = loopback
+        .run("apply plan.yaml --auto-approve --on-error continue")
+        .await;
+    run.ends_with(3, &["digest", "3 failed"]);
+    assert_eq!(loopback.calls("PutImage"), 0);
+}

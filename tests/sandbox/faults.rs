@@ -98,6 +98,26 @@ async fn connections_break_before_and_after_the_effect() {
     }
 }
 
+#[tokio::test]
+async fn a_reformatted_manifest_has_another_digest() {
+    let sandbox = faulty(SMALL, "rules: [{ times: 1, action: reformat }]");
+    let client = client(&sandbox);
+    let stored = sandbox.with_state(|state| tagged(state, "stable").manifest.to_string());
+    for expected in [format!("{stored}\n"), stored] {
+        let id = aws_sdk_ecr::types::ImageIdentifier::builder()
+            .image_tag("stable")
+            .build();
+        let answer = client
+            .batch_get_image()
+            .repository_name("shop/api")
+            .image_ids(id)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.images()[0].image_manifest().unwrap(), expected);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn slow_answers_take_their_time() {
     let plan = "rules:
