@@ -210,7 +210,7 @@ impl From<&Ending> for EndingName {
         match ending {
             Ending::Finished => Self::Finished,
             Ending::Stopped => Self::Stopped,
-            Ending::Hopeless(_) => Self::Hopeless,
+            Ending::Hopeless { .. } => Self::Hopeless,
             Ending::OutOfTime => Self::OutOfTime,
             Ending::Interrupted => Self::Interrupted,
         }

@@ -9,12 +9,15 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Change, Changeset, Counts, Unchanged};
+use super::{Action, Change, Changeset, Counts, RegistryIdentity, Unchanged};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::model::{Address, Digest, RegistryKey, Tag};
-use crate::plan::Limits;
+use crate::plan::{Access, Limits};
 
+mod access;
 mod read;
+
+pub use access::AccessRecord;
 
 /// The version of the format that this program writes. Minor versions only add.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -37,7 +40,7 @@ pub struct Document {
     pub sources: Vec<SourceRecord>,
     /// Every variable with the value that held.
     pub variables: BTreeMap<String, String>,
-    /// The registries, with the account and region that were found.
+    /// Every registry of the plan, with the account and region that were found.
     pub registries: Vec<RegistryRecord>,
     /// The changes, sorted by address.
     pub resource_changes: Vec<ChangeRecord>,
@@ -63,15 +66,18 @@ pub struct SourceRecord {
     pub sha256: String,
 }
 
-/// The account and region behind a registry of the plan.
+/// A registry of the plan: the account and region behind it, and how it is reached.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RegistryRecord {
     /// The name in the plan file.
     pub name: String,
-    /// The account: twelve digits.
-    pub account: String,
-    /// The region.
-    pub region: String,
+    /// The account: twelve digits; null if no answer said it, so that nothing is changed there.
+    pub account: Option<String>,
+    /// The region; null if it was not known where to call.
+    pub region: Option<String>,
+    /// What the plan file says of how the registry is reached; absent where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessRecord>,
 }
 
 /// One tag of one repository.
@@ -234,22 +240,18 @@ pub enum InvalidChangeset {
     },
 }
 
-/// The digest of what a changeset does: of every change, its requirements and the limits.
+/// The digest of what a changeset does: of every change, its requirements, the way there and the limits.
 ///
 /// The SHA-256 of one line a change, `ACCOUNT REGION REPOSITORY TAG BEFORE AFTER STAGE REQUIRES` separated by tabs,
-/// the lines sorted by their bytes, and a last line with the limits; `-` stands for none.
+/// and one line for each registry that has changes and whose profile, role, endpoint or pace the plan file says,
+/// `access ACCOUNT REGION PROFILE ROLE EXTERNAL_ID SESSION_NAME DURATION_S ENDPOINT PUT_IMAGE_PER_SECOND`, the lines
+/// sorted by their bytes, and a last line with the limits; `-` stands for none.
 pub fn plan_digest(changeset: &Changeset) -> Digest {
     let places: BTreeMap<&RegistryKey, String> = changeset
         .registries
         .iter()
-        .map(|registry| {
-            (
-                &registry.key,
-                format!("{}\t{}", registry.account, registry.region),
-            )
-        })
+        .map(|registry| (&registry.key, place_of(registry)))
         .collect();
-    let or_dash = |digest: Option<Digest>| digest.map_or_else(|| "-".to_owned(), |d| d.to_string());
     let mut lines: Vec<String> = changeset
         .changes
         .iter()
@@ -278,8 +280,8 @@ pub fn plan_digest(changeset: &Changeset) -> Digest {
             )
         })
         .collect();
+    lines.extend(changeset.registries_to_change().filter_map(access_line));
     lines.sort_unstable();
-    let limit = |limit: Option<u64>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
     let Limits {
         creates,
         moves,
@@ -290,17 +292,56 @@ pub fn plan_digest(changeset: &Changeset) -> Digest {
     let _ = writeln!(
         text,
         "limits\t{}\t{}\t{}",
-        limit(creates),
-        limit(moves),
-        limit(removes)
+        or_dash(creates),
+        or_dash(moves),
+        or_dash(removes)
     );
     Digest::of(text.as_bytes())
+}
+
+fn place_of(registry: &RegistryIdentity) -> String {
+    format!(
+        "{}\t{}",
+        or_dash(registry.account.as_ref()),
+        or_dash(registry.region.as_ref())
+    )
+}
+
+/// Says how a registry is reached, if the plan file says more of that than account and region.
+fn access_line(registry: &RegistryIdentity) -> Option<String> {
+    let Access {
+        region: _,
+        account: _,
+        profile,
+        assume_role,
+        endpoint,
+        put_image_per_second,
+    } = &registry.access;
+    if profile.is_none() && assume_role.is_none() && endpoint.is_none() && put_image_per_second.is_none() {
+        return None;
+    }
+    let role = assume_role.as_ref();
+    Some(format!(
+        "access\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
+        place_of(registry),
+        or_dash(profile.as_ref()),
+        or_dash(role.map(|role| &role.role_arn)),
+        or_dash(role.and_then(|role| role.external_id.as_ref())),
+        or_dash(role.and_then(|role| role.session_name.as_ref())),
+        or_dash(role.and_then(|role| role.duration_s)),
+        or_dash(endpoint.as_ref()),
+        or_dash(put_image_per_second.as_ref()),
+    ))
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 impl Document {
     /// Writes a changeset down; `sources` are the texts that its diagnostics point into.
     pub fn new(changeset: &Changeset, sources: &Sources) -> Self {
-        let is_qualified = changeset.registries.len() > 1;
+        let is_qualified = changeset.is_qualified();
         let counts = Counts::of(&changeset.changes);
         let mut resource_changes: Vec<ChangeRecord> = changeset
             .changes
@@ -334,8 +375,9 @@ impl Document {
                 .iter()
                 .map(|registry| RegistryRecord {
                     name: registry.key.to_string(),
-                    account: registry.account.to_string(),
-                    region: registry.region.to_string(),
+                    account: registry.account.as_ref().map(ToString::to_string),
+                    region: registry.region.as_ref().map(ToString::to_string),
+                    access: AccessRecord::new(&registry.access),
                 })
                 .collect(),
             resource_changes,

@@ -194,6 +194,10 @@ fn of_credential_provider(error: &CredentialsError) -> RegistryError {
         Some("AccessDenied" | "AccessDeniedException") => {
             "the role's trust policy must let the caller assume it, and the caller needs `sts:AssumeRole`"
         }
+        Some("ValidationError") => {
+            "correct what the plan file says of the role; one that is taken on with the credentials of another role has \
+             a `duration` of `1h` at most"
+        }
         _ => "get new credentials, for SSO with `aws sso login`, and run the same command again",
     };
     let kind = match kind_of(code, 400) {
@@ -203,7 +207,6 @@ fn of_credential_provider(error: &CredentialsError) -> RegistryError {
     RegistryError::new(kind, format!("no credentials could be had: {message}"))
         .answered(code, None, None)
         .with_help(help)
-        .caused_by(error)
 }
 
 fn of_preparation(error: &(dyn Error + 'static)) -> RegistryError {

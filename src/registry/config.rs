@@ -23,6 +23,7 @@ use aws_sdk_ecr::config::{
 use aws_smithy_async::time::TimeSource;
 use jiff::Timestamp;
 
+use super::profile::check_profile;
 use super::{Kind, Rate, Registry, RegistryError, tls};
 use crate::model::{InvalidName, Region};
 use crate::plan;
@@ -30,9 +31,11 @@ use crate::plan;
 /// How registries are reached where the plan file does not say: command line and environment.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
-    /// A profile of `~/.aws/config`; the SDK's own choice (`AWS_PROFILE`) if absent. Only one that is given here is
-    /// missed where it does not exist.
+    /// A profile of `~/.aws/config`, whose credentials are taken before those of the environment; the SDK's own
+    /// choice (`AWS_PROFILE`) if absent.
     pub profile: Option<String>,
+    /// The profile that the SDK chooses, so that it is missed where it does not exist.
+    pub ambient_profile: Option<String>,
     /// The region; the SDK's own choice (`AWS_REGION`, the profile) if absent.
     pub region: Option<Region>,
     /// Another endpoint than the region's own, for ECR only.
@@ -88,6 +91,7 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             profile: None,
+            ambient_profile: None,
             region: None,
             endpoint_url: None,
             ca_bundle: None,
@@ -133,21 +137,25 @@ async fn connect_sharing(
     options: &ConnectOptions,
     identities: &mut Identities,
 ) -> Result<Registry, RegistryError> {
-    let profile = registry.profile.as_ref().or(options.profile.as_ref());
+    let profile = registry.access.profile.as_ref().or(options.profile.as_ref());
     let config = share_identity(base_config(registry, options).await?, profile, identities);
     let config = with_role(registry, options, config).await;
     let region = config.region().ok_or_else(no_region)?.as_ref().parse();
     let region =
         region.map_err(|error: InvalidName| RegistryError::new(Kind::Configuration, error.to_string()))?;
-    let endpoint = registry.endpoint.as_ref().or(options.endpoint_url.as_ref());
+    let endpoint = registry
+        .access
+        .endpoint
+        .as_ref()
+        .or(options.endpoint_url.as_ref());
     let client = client(&config, endpoint.map(String::as_str), options.no_sign_request);
     Ok(Registry::new(
         registry.key.clone(),
         region,
-        registry.account.clone(),
+        registry.access.account.clone(),
         client,
         options.put_rate,
-        registry.put_image_per_second,
+        registry.access.put_image_per_second,
     ))
 }
 
@@ -214,14 +222,14 @@ async fn base_config(
 }
 
 async fn with_role(registry: &plan::Registry, options: &ConnectOptions, config: SdkConfig) -> SdkConfig {
-    match &registry.assume_role {
+    match &registry.access.assume_role {
         Some(role) if !options.no_sign_request => assume_role(role, config).await,
         _ => config,
     }
 }
 
 fn region(registry: &plan::Registry, options: &ConnectOptions) -> Option<aws_config::Region> {
-    let region = registry.region.as_ref().or(options.region.as_ref())?;
+    let region = registry.access.region.as_ref().or(options.region.as_ref())?;
     Some(aws_config::Region::new(region.to_string()))
 }
 
@@ -230,7 +238,11 @@ async fn ambient_config(
     registry: &plan::Registry,
     options: &ConnectOptions,
 ) -> Result<SdkConfig, RegistryError> {
-    let endpoint = registry.endpoint.as_ref().or(options.endpoint_url.as_ref());
+    let endpoint = registry
+        .access
+        .endpoint
+        .as_ref()
+        .or(options.endpoint_url.as_ref());
     endpoint.map_or(Ok(()), |endpoint| check_endpoint(endpoint))?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(options));
     if let Ok(framework) = FrameworkMetadata::new(env!("CARGO_PKG_NAME"), Some(env!("CARGO_PKG_VERSION"))) {
@@ -242,9 +254,11 @@ async fn ambient_config(
     if let Some(region) = region(registry, options) {
         loader = loader.region(region);
     }
-    let profile = registry.profile.as_ref().or(options.profile.as_ref());
+    let profile = registry.access.profile.as_ref().or(options.profile.as_ref());
+    if let Some(named) = profile.or(options.ambient_profile.as_ref()) {
+        check_profile(named).await?;
+    }
     if let Some(profile) = profile {
-        check_profile(profile).await?;
         loader = loader.profile_name(profile);
     }
     if options.no_sign_request {
@@ -287,6 +301,11 @@ async fn http_client(options: &ConnectOptions) -> Result<Option<SharedHttpClient
 
 /// The SDK would show the whole request instead of saying what is wrong with an endpoint.
 fn check_endpoint(endpoint: &str) -> Result<(), RegistryError> {
+    if endpoint.contains('@') {
+        // It would be written to journals.
+        let message = "an endpoint takes no user name and no password";
+        return Err(RegistryError::new(Kind::Configuration, message));
+    }
     let is_url = endpoint
         .parse::<http::Uri>()
         .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
@@ -298,40 +317,6 @@ fn check_endpoint(endpoint: &str) -> Result<(), RegistryError> {
         format!("the endpoint `{endpoint}` is not a URL"),
     )
     .with_help("an endpoint looks like `https://api.ecr.eu-west-1.amazonaws.com`"))
-}
-
-/// The SDK takes a profile that does not exist for an empty one.
-#[expect(
-    clippy::default_trait_access,
-    reason = "the SDK does not export the types of these parameters"
-)]
-async fn check_profile(profile: &str) -> Result<(), RegistryError> {
-    let (fs, env, files) = (Default::default(), Default::default(), Default::default());
-    let profiles = aws_config::profile::load(&fs, &env, &files, None)
-        .await
-        .map_err(|error| {
-            RegistryError::new(
-                Kind::Configuration,
-                format!("the AWS configuration cannot be read: {error}"),
-            )
-        })?;
-    if profiles.get_profile(profile).is_some() {
-        return Ok(());
-    }
-    let similar = profiles
-        .profiles()
-        .map(|name| (strsim::damerau_levenshtein(name, profile), name))
-        .min()
-        .filter(|(distance, _)| *distance <= 2);
-    let help = match similar {
-        Some((_, name)) => format!("is `{name}` meant?"),
-        None => "`aws configure list-profiles` shows those that exist".to_owned(),
-    };
-    Err(RegistryError::new(
-        Kind::Configuration,
-        format!("the profile `{profile}` does not exist"),
-    )
-    .with_help(help))
 }
 
 fn in_process_config(
@@ -440,8 +425,12 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_work_is_said_before_any_call() {
         for endpoint in ["", "api.ecr", "ftp://api.ecr", "http://", "no url"] {
-            let registry = plan::Registry {
+            let access = plan::Access {
                 endpoint: Some(endpoint.to_owned()),
+                ..plan::Access::default()
+            };
+            let registry = plan::Registry {
+                access,
                 ..plan::Registry::default()
             };
             let error = refused(&registry).await;
@@ -450,8 +439,12 @@ mod tests {
                 format!("the endpoint `{endpoint}` is not a URL")
             );
         }
-        let registry = plan::Registry {
+        let access = plan::Access {
             profile: Some("no-such-profile".to_owned()),
+            ..plan::Access::default()
+        };
+        let registry = plan::Registry {
+            access,
             ..plan::Registry::default()
         };
         let error = refused(&registry).await;

@@ -160,7 +160,22 @@ impl Registry {
     where
         F: Future<Output = Result<T, RegistryError>>,
     {
-        retry(self.key(), self.pace(operation), context, attempt).await
+        let called = retry(self.key(), self.pace(operation), context, attempt).await;
+        called.map_err(|error| self.doubt_pin(operation, error))
+    }
+
+    /// Whoever may not call a pinned account has perhaps pinned the wrong one.
+    fn doubt_pin(&self, operation: Operation, error: RegistryError) -> RegistryError {
+        match &self.0.pinned {
+            Some(account) if error.kind() == Kind::Denied => {
+                let action = operation.iam_action();
+                error.with_help(format!(
+                    "`account` in the plan file says {account}: correct it or the credentials; if both are right, these \
+                     need `{action}` there"
+                ))
+            }
+            _ => error,
+        }
     }
 
     /// Describes these repositories, at most 100.

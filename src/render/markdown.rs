@@ -7,7 +7,7 @@ use super::changeset::{group_cell, reason, short};
 use super::diagnostic::diagnostic_text;
 use super::grouping::{self, Entry, Kind};
 use super::outcome::{OutcomeCounts, OutcomeView, outcome_text};
-use super::summary::{facts_line, is_qualified, plan_line, sections, skipped_by_reason};
+use super::summary::{facts_line, plan_line, sections, skipped_by_reason};
 use super::text::{Look, counted, escape, len};
 use crate::changeset::{Action, Changeset, Counts};
 use crate::diagnostic::{Diagnostic, Sources};
@@ -175,7 +175,7 @@ fn push_changes(page: &mut Page, changeset: &Changeset) {
     }
     let sections = sections(changeset);
     let lines_max = (GROUPS_LINES_MAX / sections.len().max(1)).max(4);
-    let is_qualified = is_qualified(changeset);
+    let is_qualified = changeset.is_qualified();
     let mut grouped = Vec::new();
     let mut all = Vec::new();
     for section in &sections {
@@ -254,7 +254,7 @@ fn push_skipped(page: &mut Page, changeset: &Changeset) {
             let why = skipped.why.to_string();
             format!(
                 "{}   {}",
-                skipped.address.to_text(is_qualified(changeset)),
+                skipped.address.to_text(changeset.is_qualified()),
                 escape(&why)
             )
         })

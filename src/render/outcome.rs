@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::message::push_help;
-use super::summary::is_qualified;
 use super::text::{self, Look, counted, escape, push};
 use crate::changeset::{Action, Change, Changeset, Counts};
 use crate::event::{CallCount, ChangeResult, Ending, Failure, NotAttempted, Outcome};
 use crate::model::Digest;
+use crate::model::RegistryKey;
 
 /// The addresses that are listed under one cause; the journal has all.
 const ADDRESSES_MAX: usize = 20;
@@ -157,8 +157,12 @@ fn push_ending(out: &mut String, ending: &Ending, is_complete: bool, look: Look)
         }
         Ending::OutOfTime => ("the time of `--max-duration` is over".to_owned(), None),
         Ending::Interrupted => ("interrupted; the calls in flight were awaited".to_owned(), None),
-        Ending::Hopeless(failure) => (
-            format!("every call fails alike: {}", cause(failure)),
+        Ending::Hopeless { registries, failure } => (
+            format!(
+                "every call{} fails alike: {}",
+                to_registries(registries),
+                cause(failure)
+            ),
             failure.help.as_deref(),
         ),
     };
@@ -173,6 +177,16 @@ fn push_ending(out: &mut String, ending: &Ending, is_complete: bool, look: Look)
     push_help(out, help);
 }
 
+/// Says which registries are meant; nothing for all of them.
+fn to_registries(registries: &[RegistryKey]) -> String {
+    let names: Vec<String> = registries.iter().map(|key| format!("`{key}`")).collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!(" to {only}"),
+        Some((last, others)) => format!(" to {} and {last}", others.join(", ")),
+    }
+}
+
 /// What a reader is told together: changes that did not succeed for one cause.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Cause {
@@ -183,7 +197,7 @@ enum Cause {
 }
 
 fn push_causes(out: &mut String, changeset: &Changeset, outcome: &Outcome, view: &OutcomeView<'_>) {
-    let is_qualified = is_qualified(changeset);
+    let is_qualified = changeset.is_qualified();
     let mut causes: BTreeMap<Cause, Vec<(String, String)>> = BTreeMap::new();
     for (change, result) in results(changeset, outcome) {
         let Some((cause, detail)) = explain(change, result) else {
@@ -441,7 +455,13 @@ mod tests {
         };
         let text = outcome_text(
             &fixture::cutover(),
-            &outcome(results, Ending::Hopeless(failure)),
+            &outcome(
+                results,
+                Ending::Hopeless {
+                    registries: Vec::new(),
+                    failure,
+                },
+            ),
             &view,
         );
         assert!(

@@ -182,7 +182,7 @@ struct Story {
 
 impl Story {
     fn new(changeset: &Changeset) -> Self {
-        let is_qualified = changeset.registries.len() > 1;
+        let is_qualified = changeset.is_qualified();
         let addresses = changeset.changes.iter().enumerate();
         Self {
             index_of: addresses

@@ -34,8 +34,9 @@ fn changeset() -> Changeset {
         changes: TAGS.into_iter().map(change).collect(),
         registries: vec![RegistryIdentity {
             key: RegistryKey::default(),
-            account: "123456789012".parse().unwrap(),
-            region: "us-east-1".parse().unwrap(),
+            account: Some("123456789012".parse().unwrap()),
+            region: Some("us-east-1".parse().unwrap()),
+            access: crate::plan::Access::default(),
         }],
         ..Changeset::default()
     }

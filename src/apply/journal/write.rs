@@ -69,7 +69,7 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let record = Record::parse(&bytes)?;
-        let is_qualified = record.changeset.registries.len() > 1;
+        let is_qualified = record.changeset.is_qualified();
         let journal = Self::start(path, file, clock, is_qualified)?;
         if !bytes.ends_with(b"\n") {
             // A line that was torn when the last run was killed must not swallow the next one.
