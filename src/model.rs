@@ -268,7 +268,9 @@ impl Digest {
 
     /// The first twelve hex digits, as in `${short_digest}`.
     pub fn short(&self) -> String {
-        self.to_string().chars().skip("sha256:".len()).take(12).collect()
+        let text = self.to_string();
+        let hex = text.get("sha256:".len()..).unwrap_or_default();
+        hex.get(..12).unwrap_or_default().to_owned()
     }
 }
 
@@ -303,8 +305,19 @@ impl FromStr for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut hex = [[0; 2]; 32];
+        for (digits, byte) in hex.iter_mut().zip(self.0) {
+            *digits = [hex_digit(byte >> 4), hex_digit(byte & 0xf)];
+        }
         f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(str::from_utf8(hex.as_flattened()).unwrap_or_default())
+    }
+}
+
+fn hex_digit(value: u8) -> u8 {
+    match value {
+        0..=9 => b'0' + value,
+        _ => b'a' + value - 10,
     }
 }
 

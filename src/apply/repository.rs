@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::lookahead::Lookahead;
@@ -18,6 +18,9 @@ use crate::registry::{
 
 /// A reading older than this is made anew before a tag is written; the promise is one second.
 pub(super) const READING_AGE_MAX: Duration = Duration::from_millis(900);
+
+/// How many calls one repository is read back with at once, as far as there are places for reads.
+const READS_AT_ONCE: usize = 16;
 
 /// How long a written tag may take to show its digest.
 const READ_BACK_MAX: Duration = Duration::from_secs(5);
@@ -142,9 +145,12 @@ impl<'a> Work<'a> {
 
     pub(super) async fn read_tags(&self, tags: Vec<Tag>) -> Result<BTreeMap<Tag, Reading>, RegistryError> {
         let mut readings = BTreeMap::new();
-        for chunk in tags.chunks(IDS_PER_CALL) {
+        let calls = futures::stream::iter(tags.chunks(IDS_PER_CALL)).map(|chunk| async move {
             let ids: Vec<ImageId> = chunk.iter().cloned().map(ImageId::tag).collect();
-            let fetched = self.fetch(&ids).await?;
+            self.fetch(&ids).await
+        });
+        let mut answers = calls.buffer_unordered(READS_AT_ONCE);
+        while let Some(fetched) = answers.try_next().await? {
             for image in fetched.images {
                 if let Some(tag) = image.tag {
                     readings.insert(tag, Reading::At(image.digest));

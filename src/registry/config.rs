@@ -205,9 +205,6 @@ pub fn client(config: &SdkConfig, endpoint: Option<&str>, no_sign_request: bool)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(endpoint) = endpoint {
         builder = builder.endpoint_url(endpoint);
-        if endpoint.starts_with("http://") && config.http_client().is_none() {
-            builder = builder.http_client(tls::without_tls());
-        }
     }
     if no_sign_request {
         builder = builder.allow_no_auth();
@@ -265,9 +262,7 @@ async fn ambient_config(
     if let Ok(framework) = FrameworkMetadata::new(env!("CARGO_PKG_NAME"), Some(env!("CARGO_PKG_VERSION"))) {
         loader = loader.framework_metadata(framework);
     }
-    if let Some(http_client) = http_client(options).await? {
-        loader = loader.http_client(http_client);
-    }
+    loader = loader.http_client(http_client(options).await?);
     if let Some(region) = region(registry, options) {
         loader = loader.region(region);
     }
@@ -307,12 +302,12 @@ fn with_credentials_of(profile: &str, config: SdkConfig) -> SdkConfig {
     config.into_builder().credentials_provider(provider).build()
 }
 
-/// A client for what the SDK's own does not do; none where that one will do.
-async fn http_client(options: &ConnectOptions) -> Result<Option<SharedHttpClient>, RegistryError> {
+/// The SDK's own client, or one for what that does not do.
+async fn http_client(options: &ConnectOptions) -> Result<SharedHttpClient, RegistryError> {
     match &options.ca_bundle {
-        _ if options.no_verify_ssl => tls::trusting_anyone().map(Some),
-        Some(ca_bundle) => tls::trusting(ca_bundle).await.map(Some),
-        None => Ok(None),
+        _ if options.no_verify_ssl => tls::trusting_anyone(),
+        Some(ca_bundle) => tls::trusting(ca_bundle).await,
+        None => Ok(tls::ready_when_needed()),
     }
 }
 

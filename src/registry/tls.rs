@@ -13,6 +13,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -63,9 +64,66 @@ pub(super) async fn trusting(ca_bundle: &Path) -> Result<SharedHttpClient, Regis
     }))
 }
 
-/// A client for endpoints without TLS, such as one on this machine: no certificate of the system need be read.
-pub(super) fn without_tls() -> SharedHttpClient {
-    client(ConnectorBuilder::build_http)
+/// The SDK's own client, except that TLS is made ready with the first call that needs it.
+///
+/// Reading the system's certificates takes longer than a small plan, and the SDK would do so for each client, if
+/// only to see whether it can.
+pub(super) fn ready_when_needed() -> SharedHttpClient {
+    SharedHttpClient::new(ReadyWhenNeeded(Arc::new(Clients {
+        plain: client(ConnectorBuilder::build_http),
+        tls: client(|connector| {
+            connector
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .build()
+        }),
+    })))
+}
+
+#[derive(Debug)]
+struct Clients {
+    plain: SharedHttpClient,
+    tls: SharedHttpClient,
+}
+
+#[derive(Debug)]
+struct ReadyWhenNeeded(Arc<Clients>);
+
+impl HttpClient for ReadyWhenNeeded {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(ByScheme {
+            clients: Arc::clone(&self.0),
+            settings: settings.clone(),
+            components: components.clone(),
+        })
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.tls.connector_metadata()
+    }
+}
+
+#[derive(Debug)]
+struct ByScheme {
+    clients: Arc<Clients>,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl HttpConnector for ByScheme {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = if request.uri().starts_with("http://") {
+            &self.clients.plain
+        } else {
+            &self.clients.tls
+        };
+        client
+            .http_connector(&self.settings, &self.components)
+            .call(request)
+    }
 }
 
 /// A client as the SDK makes it, timeouts and proxies included, up to the kind of its connections.

@@ -115,7 +115,9 @@ pub async fn serve(
         write_whole(path, &format!("{}\n", address.port()))?;
     }
     on_ready(address);
-    serve::serve_on(listener, sandbox.clone(), shutdown).await;
+    serve::serve_on(listener, sandbox.clone(), shutdown)
+        .await
+        .map_err(failed)?;
     Ok(sandbox.save()?)
 }
 

@@ -18,10 +18,12 @@ pub mod serve;
 mod service;
 pub mod state;
 pub mod store;
+mod timer;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Bytes;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 pub use calls::{Call, Tally};
 pub use fault::{FaultPlan, Faults};
@@ -39,6 +42,7 @@ pub use wire::auth::DEFAULT_ACCOUNT;
 
 use service::Service;
 use store::Store;
+use timer::Timer;
 
 /// Where a sandbox takes the time from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -51,6 +55,8 @@ pub const DEFAULT_REGION: &str = "us-east-1";
 pub struct Sandbox {
     service: Arc<Mutex<Service>>,
     clock: Clock,
+    /// Waits exactly where time is real; without it tokio's clock is waited by, which a test can pause.
+    timer: Option<Timer>,
 }
 
 /// What a client gets.
@@ -92,6 +98,7 @@ impl Sandbox {
         Self {
             service: Arc::new(Mutex::new(Service::new(state, faults, store))),
             clock,
+            timer: None,
         }
     }
 
@@ -100,11 +107,16 @@ impl Sandbox {
     /// What came in is carried out even if nobody waits for the answer any more, as on a server: a client that gave up
     /// may see its call take effect later. Needs a tokio runtime.
     pub async fn answer(&self, request: Request<Bytes>) -> Outcome {
-        let exchange = tokio::spawn(self.clone().exchange(request));
+        self.answer_since(Instant::now(), request).await
+    }
+
+    /// Answers a request that began to arrive then: its latency counts from there.
+    async fn answer_since(&self, arrived: Instant, request: Request<Bytes>) -> Outcome {
+        let exchange = tokio::spawn(self.clone().exchange(arrived, request));
         exchange.await.unwrap_or(Outcome::Dropped)
     }
 
-    async fn exchange(self, request: Request<Bytes>) -> Outcome {
+    async fn exchange(self, arrived: Instant, request: Request<Bytes>) -> Outcome {
         if control::is_for(&request) {
             return Outcome::Answered(control::answer(&self, &request));
         }
@@ -113,11 +125,31 @@ impl Sandbox {
             let mut service = self.lock();
             (service.receive(&incoming, self.now()), service.latency)
         };
-        pause(latency / 2 + received.verdict.delay_before).await;
-        let delay_after = latency / 2 + received.verdict.delay_after;
+        let before = latency / 2 + received.verdict.delay_before;
+        let after = latency / 2 + received.verdict.delay_after;
+        self.wait_until(arrived, before).await;
         let outcome = self.lock().carry_out(&incoming, received, self.now());
-        pause(delay_after).await;
+        self.wait_until(arrived, before + after).await;
         outcome
+    }
+
+    /// Waits until so long after the request began to arrive.
+    async fn wait_until(&self, arrived: Instant, span: Duration) {
+        if span.is_zero() {
+            return;
+        }
+        match &self.timer {
+            Some(timer) => timer.wait_until(arrived + span).await,
+            None => tokio::time::sleep_until(arrived + span).await,
+        }
+    }
+
+    /// The same sandbox, waiting exactly, for clients outside this process.
+    fn in_real_time(self) -> io::Result<Self> {
+        Ok(Self {
+            timer: Some(Timer::start()?),
+            ..self
+        })
     }
 
     /// The last calls, oldest first; see [`Sandbox::remember_calls`].
@@ -201,11 +233,5 @@ impl Sandbox {
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox").finish_non_exhaustive()
-    }
-}
-
-async fn pause(duration: Duration) {
-    if !duration.is_zero() {
-        tokio::time::sleep(duration).await;
     }
 }

@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::{Outcome, Sandbox};
 
@@ -38,8 +39,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let listener = bind(port).await?;
     on_ready(listener.local_addr()?);
-    serve_on(listener, sandbox, shutdown).await;
-    Ok(())
+    serve_on(listener, sandbox, shutdown).await
 }
 
 /// Takes a port of 127.0.0.1; 0 takes a free one.
@@ -47,7 +47,12 @@ pub(super) async fn bind(port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
 }
 
-pub(super) async fn serve_on(listener: TcpListener, sandbox: Sandbox, shutdown: impl Future<Output = ()>) {
+pub(super) async fn serve_on(
+    listener: TcpListener,
+    sandbox: Sandbox,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let sandbox = sandbox.in_real_time()?;
     let mut shutdown = std::pin::pin!(shutdown);
     let mut connections = JoinSet::new();
     loop {
@@ -64,6 +69,7 @@ pub(super) async fn serve_on(listener: TcpListener, sandbox: Sandbox, shutdown: 
         }
     }
     connections.shutdown().await;
+    Ok(())
 }
 
 async fn converse(sandbox: Sandbox, socket: TcpStream) {
@@ -80,6 +86,7 @@ async fn converse(sandbox: Sandbox, socket: TcpStream) {
 }
 
 async fn respond(sandbox: Sandbox, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
+    let arrived = Instant::now();
     let (parts, body) = request.into_parts();
     if body.size_hint().lower() > REQUEST_BYTES_MAX {
         return Ok(too_large());
@@ -89,7 +96,8 @@ async fn respond(sandbox: Sandbox, request: Request<Incoming>) -> Result<Respons
     let Ok(body) = Limited::new(body, limit).collect().await else {
         return Ok(too_large());
     };
-    match sandbox.answer(Request::from_parts(parts, body.to_bytes())).await {
+    let request = Request::from_parts(parts, body.to_bytes());
+    match sandbox.answer_since(arrived, request).await {
         Outcome::Answered(response) => Ok(response.map(whole)),
         Outcome::Truncated(response) => Ok(truncated(response)),
         Outcome::Dropped => Err(Dropped),

@@ -1,5 +1,7 @@
 //! How an apply ends when things go wrong, seen from outside: exit code, recap, registry and journal.
 
+use std::fmt::Write as _;
+
 use ecr_retag::apply::journal::Fate;
 use ecr_retag::model::Tag;
 use ecr_retag::sandbox::fault::{Action, FaultRule, Match, MoveTo, Throttle, Writer};
@@ -118,9 +120,10 @@ async fn a_run_whose_calls_are_all_denied_ends_early() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_denied_repository_does_not_end_the_others() {
-    let images: String = (0..20)
-        .map(|n| format!("  - {{ name: i{n}, tags: [t{n}] }}\n"))
-        .collect();
+    let mut images = String::new();
+    for number in 0..20 {
+        writeln!(images, "  - {{ name: i{number}, tags: [t{number}] }}").unwrap();
+    }
     let repositories = format!("repositories:\n- names: [shop/api, shop/web]\n  images:\n{images}");
     let plan = "version: 1\nrules:\n- { name: all, repositories: 'shop/*', from: 't?', to: 'n-${tag}' }\n";
     let loopback = Loopback::with(&repositories, plan).await;
@@ -203,4 +206,15 @@ async fn every_first_attempt_is_throttled_and_nothing_fails() {
         .await;
     run.ends_with(0, &["Apply complete! Tags: 24 added", "24 throttled"]);
     assert_eq!((loopback.calls("PutImage"), loopback.puts()), (48, 24));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_that_is_not_what_its_digest_says_is_never_put() {
+    let loopback = Loopback::start(3).await;
+    loopback.fault(on("BatchGetImage"), Action::Reformat);
+    let run = loopback
+        .run("apply plan.yaml --auto-approve --on-error continue")
+        .await;
+    run.ends_with(3, &["digest", "3 failed"]);
+    assert_eq!(loopback.calls("PutImage"), 0);
 }

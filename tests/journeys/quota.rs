@@ -76,6 +76,36 @@ async fn max_takes_little_longer_than_the_quota_asks_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auto_leaves_a_tenth_of_the_quota_to_others() {
+    let (per_second, changes) = match quota() {
+        (per_second, 3_000) => (per_second, 3_000),
+        _ => (30.0, 700),
+    };
+    let loopback = Loopback::start(changes).await;
+    loopback
+        .sandbox
+        .set_quota(Quota::new("PutImage", Some(per_second)));
+    let mut child = loopback.apply(&["--put-rate", "auto"]);
+    // By then the quota has been found.
+    loopback.until_written(changes as u64 * 2 / 3).await;
+    #[expect(clippy::disallowed_methods, reason = "the calls are noted by the real time")]
+    let found_at = Timestamp::now();
+    assert_eq!(ended(&mut child).await.code(), Some(0));
+    let span = loopback.puts_since(found_at);
+    let last = loopback.sandbox.calls().last().unwrap().at;
+    #[expect(clippy::cast_precision_loss, reason = "few enough")]
+    let share =
+        (span.calls - span.throttled) as f64 / last.duration_since(found_at).as_secs_f64() / per_second;
+    let all = loopback.puts_since(Timestamp::MIN);
+    eprintln!(
+        "auto, {per_second}/s: {share:.2} of the quota, {} of {} calls throttled",
+        all.throttled, all.calls
+    );
+    assert!((0.8..=1.0).contains(&share), "{share}");
+    assert!(all.is_gentle(), "{} of {}", all.throttled, all.calls);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_halved_quota_is_obeyed_within_ten_seconds() {
     let (per_second, changes) = quota();
     let loopback = Loopback::start(changes * 3 / 2).await;

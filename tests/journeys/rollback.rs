@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use ecr_retag::model::{Digest, Tag};
+use ecr_retag::sandbox::fault::{Action, FaultRule, Match, MoveTo, Writer};
+use ecr_retag::sandbox::{FaultPlan, Faults};
 use serde_json::{Value, json};
 
 use crate::loopback::{Loopback, Run};
@@ -136,6 +138,49 @@ async fn a_created_tag_stays_where_its_removal_would_delete_the_image() {
         back.err
     );
     assert!(loopback.tags().contains_key(&"1.8.0".parse::<Tag>().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_that_becomes_the_last_at_the_last_moment_is_not_removed() {
+    let plan = "version: 1\nrules:\n- { name: copy, repositories: shop/api, from: 1.8.0-rc.3, to: 1.8.0 }\n";
+    let loopback = Loopback::with(REPOSITORIES, plan).await;
+    loopback
+        .run("apply plan.yaml --auto-approve --journal run.jsonl")
+        .await;
+    // The first read plans the way back, the second is that before the removal.
+    let rival = FaultRule {
+        on: Match {
+            operation: Some("BatchGetImage".to_owned()),
+            tag: Some("1.8.0".to_owned()),
+            nth: Some(2),
+            ..Match::default()
+        },
+        times: None,
+        action: Action::Writer(Writer {
+            repository: None,
+            tag: Some("1.8.0-rc.3".parse().unwrap()),
+            move_to: MoveTo::Tag("stable".parse().unwrap()),
+        }),
+    };
+    loopback.sandbox.set_faults(Faults::new(FaultPlan {
+        seed: 0,
+        rules: vec![rival],
+    }));
+    let back = loopback.roll_back("run.jsonl").await;
+    assert_eq!(back.code, 3, "{}{}", back.out, back.err);
+    assert!(
+        back.out.contains("is now the last tag of its image"),
+        "{}",
+        back.out
+    );
+    let tags = loopback.tags();
+    let tag = |name: &str| tags.get(&name.parse::<Tag>().unwrap());
+    assert_eq!(
+        tag("1.8.0-rc.3"),
+        tag("stable"),
+        "the rival did not come in between"
+    );
+    assert!(tag("1.8.0").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,15 +3,20 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::{
     Clock, Header, Intent, InvalidJournal, Line, Recap, Record, ResultLine, ResultName, Resumed, RolledBack,
 };
 use crate::changeset::Change;
 use crate::event::{ChangeResult, Ending};
+
+/// How long a line may wait for others that are synced with it: less than ECR takes to answer a call.
+const SYNC_AFTER: Duration = Duration::from_millis(10);
 
 /// A journal that is being written, or none.
 pub struct Journal {
@@ -24,6 +29,8 @@ struct Open {
     writing: Mutex<()>,
     clock: Clock,
     is_qualified: bool,
+    /// Whether lines were written that no sync covers; the thread was told with the first of them.
+    is_behind: Arc<AtomicBool>,
     syncer: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
@@ -99,13 +106,16 @@ impl Journal {
     fn start(path: &Path, file: File, clock: Clock, is_qualified: bool) -> io::Result<Self> {
         let file = Arc::new(file);
         let (sender, receiver) = channel::<()>();
-        let writes = Arc::clone(&file);
-        // Syncing takes milliseconds; whatever was written while one sync ran is covered by the next.
+        let is_behind = Arc::new(AtomicBool::new(false));
+        let (writes, was_behind) = (Arc::clone(&file), Arc::clone(&is_behind));
+        // One sync covers all lines of a moment: one for each would keep the disk and a core busy.
         let syncer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || {
                 while receiver.recv().is_ok() {
-                    while receiver.try_recv().is_ok() {}
+                    // Ends early only with the run.
+                    let _ = receiver.recv_timeout(SYNC_AFTER);
+                    was_behind.store(false, Ordering::SeqCst);
                     // A disk that cannot sync still keeps the line for every crash but its own.
                     let _ = writes.sync_data();
                 }
@@ -116,6 +126,7 @@ impl Journal {
             writing: Mutex::new(()),
             clock,
             is_qualified,
+            is_behind,
             syncer: Some((sender, syncer)),
         };
         Ok(Self { open: Some(open) })
@@ -188,7 +199,9 @@ impl Journal {
         // One write a line, so that a crash tears at most the last one.
         let _writing = open.writing.lock().unwrap_or_else(PoisonError::into_inner);
         (&*open.file).write_all(text)?;
-        if let Some((sender, _)) = &open.syncer {
+        if let Some((sender, _)) = &open.syncer
+            && !open.is_behind.swap(true, Ordering::SeqCst)
+        {
             // Fails only if the thread is gone, and then the line is still written.
             let _ = sender.send(());
         }
