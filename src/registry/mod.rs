@@ -9,6 +9,7 @@ mod classify;
 mod config;
 mod context;
 mod ecr;
+mod endpoint;
 mod error;
 mod observe;
 mod operation;
