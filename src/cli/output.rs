@@ -39,11 +39,14 @@ impl Session {
         output: &OutputArgs,
         puts_per_second: f64,
     ) -> Result<(), CliError> {
-        if let Some(path) = &output.json_into {
-            write_file(path, &Document::new(changeset, sources).to_json())?;
+        let is_json = output.format() == Format::Json;
+        let json =
+            (is_json || output.json_into.is_some()).then(|| Document::new(changeset, sources).to_json());
+        if let (Some(path), Some(json)) = (&output.json_into, &json) {
+            write_file(path, json)?;
         }
-        let text = match output.format() {
-            Format::Json => render::escape_json(&Document::new(changeset, sources).to_json()).into_owned(),
+        let text = match json {
+            Some(json) if is_json => render::escape_json(&json).into_owned(),
             _ => self.changeset_page(changeset, sources, output, puts_per_second),
         };
         self.report_changeset(changeset, sources, output, puts_per_second)?;

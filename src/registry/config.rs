@@ -17,13 +17,14 @@ use aws_sdk_ecr::Client;
 use aws_sdk_ecr::config::retry::RetryConfig;
 use aws_sdk_ecr::config::timeout::TimeoutConfig;
 use aws_sdk_ecr::config::{
-    Credentials, FrameworkMetadata, IdentityCache, SharedCredentialsProvider, SharedHttpClient,
+    Builder, Credentials, FrameworkMetadata, IdentityCache, SharedCredentialsProvider, SharedHttpClient,
     SharedIdentityCache, StalledStreamProtectionConfig,
 };
 use aws_smithy_async::time::TimeSource;
 use jiff::Timestamp;
 
 use super::credentials::keeping_credentials;
+use super::endpoint::Endpoint;
 use super::profile::check_profile;
 use super::{Kind, Rate, Registry, RegistryError, tls};
 use crate::model::{InvalidName, Region};
@@ -165,12 +166,14 @@ async fn connect_sharing(
         .endpoint
         .as_ref()
         .or(options.endpoint_url.as_ref());
-    let client = client(&config, endpoint.map(String::as_str), options.no_sign_request);
+    let called = Endpoint::default();
+    let client = client_config(&config, endpoint.map(String::as_str), options.no_sign_request)
+        .interceptor(called.clone());
     Ok(Registry::new(
         registry.key.clone(),
         region,
         registry.access.account.clone(),
-        client,
+        (Client::from_conf(client.build()), called),
         options.put_rate,
         registry.access.put_image_per_second,
     ))
@@ -198,7 +201,11 @@ fn share_identity(config: SdkConfig, key: &IdentityKey, identities: &mut Identit
 ///
 /// `endpoint` is for ECR only, as the AWS CLI's `--endpoint-url` is: roles and SSO keep their own.
 pub fn client(config: &SdkConfig, endpoint: Option<&str>, no_sign_request: bool) -> Client {
-    let mut builder = aws_sdk_ecr::config::Builder::from(config)
+    Client::from_conf(client_config(config, endpoint, no_sign_request).build())
+}
+
+fn client_config(config: &SdkConfig, endpoint: Option<&str>, no_sign_request: bool) -> Builder {
+    let mut builder = Builder::from(config)
         // The SDK's retry loses calls when many are throttled at once, and does not know ECR's codes.
         .retry_config(RetryConfig::disabled())
         // Answers are small, and the time for an attempt is limited as a whole.
@@ -209,7 +216,7 @@ pub fn client(config: &SdkConfig, endpoint: Option<&str>, no_sign_request: bool)
     if no_sign_request {
         builder = builder.allow_no_auth();
     }
-    Client::from_conf(builder.build())
+    builder
 }
 
 /// Region, credentials, timeouts and HTTP client, for ECR and for whatever else a command calls.

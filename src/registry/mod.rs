@@ -10,6 +10,7 @@ mod config;
 mod context;
 mod credentials;
 mod ecr;
+mod endpoint;
 mod error;
 mod observe;
 mod operation;
