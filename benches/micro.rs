@@ -92,8 +92,9 @@ fn changeset(repositories: u32) -> Changeset {
     }
     let identity = RegistryIdentity {
         key: RegistryKey::default(),
-        account: "123456789012".parse().unwrap(),
-        region: "eu-west-1".parse().unwrap(),
+        account: Some("123456789012".parse().unwrap()),
+        region: Some("eu-west-1".parse().unwrap()),
+        access: plan::Access::default(),
     };
     draft.finish(&plan, vec![identity], Some(NOW))
 }

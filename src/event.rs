@@ -147,7 +147,12 @@ pub enum Ending {
     /// A change failed or was stale, and `--on-error stop` holds.
     Stopped,
     /// Everything fails in the same way, such as expired credentials.
-    Hopeless(Failure),
+    Hopeless {
+        /// The registries of which this is so; empty if it is all of them.
+        registries: Vec<RegistryKey>,
+        /// The failure.
+        failure: Failure,
+    },
     /// `--max-duration` is over.
     OutOfTime,
     /// The run was interrupted.

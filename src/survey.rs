@@ -201,15 +201,21 @@ fn refuse_one_registry_twice(registries: &BTreeMap<RegistryKey, Registry>) -> Ve
     refused
 }
 
-/// The accounts and regions that answered; one that holds none of the plan's repositories says no account.
+/// The registries of the plan, with the accounts and regions that answered; one that holds none of the plan's
+/// repositories says no account.
 fn identities(plan: &Plan, registries: &BTreeMap<RegistryKey, Registry>) -> Vec<RegistryIdentity> {
     let identity = |declared: &crate::plan::Registry| {
-        let registry = registries.get(&declared.key)?;
-        Some(RegistryIdentity {
+        let registry = registries.get(&declared.key);
+        let access = declared.access.clone();
+        RegistryIdentity {
             key: declared.key.clone(),
-            account: registry.account().or(declared.account.as_ref())?.clone(),
-            region: registry.region().clone(),
-        })
+            account: registry
+                .and_then(Registry::account)
+                .or(access.account.as_ref())
+                .cloned(),
+            region: registry.map(Registry::region).or(access.region.as_ref()).cloned(),
+            access,
+        }
     };
-    plan.registries.iter().filter_map(identity).collect()
+    plan.registries.iter().map(identity).collect()
 }

@@ -43,7 +43,7 @@ impl Work<'_> {
     }
 
     async fn write_admitted(&self, index: usize, change: &Change, after: Digest) {
-        if self.run.context.check().is_err() {
+        if self.lanes.context.check().is_err() {
             return self.not_attempted(index, NotAttempted::Stopped);
         }
         if self.waits_in_vain(change) {
@@ -68,7 +68,7 @@ impl Work<'_> {
         let attempt = |turn| self.attempt(index, change, after, &manifest, turn);
         let attempted = self
             .registry
-            .call(Operation::PutImage, &self.run.context, attempt)
+            .call(Operation::PutImage, &self.lanes.context, attempt)
             .await;
         self.conclude(index, change, after, attempted).await;
         self.finish_reading(&change.address.tag, after);
@@ -94,7 +94,7 @@ impl Work<'_> {
             }
             Compared::AsShown { .. } => {}
         }
-        self.run.context.check()?;
+        self.lanes.context.check()?;
         if let Err(error) = self.run.intend(index) {
             return Ok(Step::Failed(error));
         }
@@ -132,11 +132,12 @@ impl Work<'_> {
                     },
                 })
             }
-            Kind::Throttled => {
-                self.run.was_refused(index);
+            kind => {
+                if !kind.may_have_taken_effect() {
+                    self.run.was_refused(index);
+                }
                 Err(error)
             }
-            _ => Err(error),
         }
     }
 
@@ -195,13 +196,13 @@ impl Work<'_> {
         };
         match step {
             Step::Written { request_id } => {
-                run.succeed();
+                run.succeed(self.registry.key());
                 run.settle(index, ChangeResult::Done, attempts, request_id.as_deref());
             }
             // Ours, if a call of ours may have taken effect although its answer was lost.
             Step::Right => {
                 let is_ours = run.is_open(index);
-                run.succeed();
+                run.succeed(self.registry.key());
                 let result = if is_ours {
                     ChangeResult::Done
                 } else {

@@ -5,6 +5,8 @@
 //! what became of them.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use read::{Fate, InvalidJournal, Record, find_journals};
+pub(super) use write::Ended;
 pub use write::{Journal, ReopenError};
 
 use crate::changeset::file::Document;
@@ -98,6 +101,9 @@ pub struct ResultLine {
     pub after: Option<String>,
     /// How it ended.
     pub outcome: ResultName,
+    /// Whether a call may have taken effect all the same, since its answer was lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
     /// How many times the call was sent.
     pub attempts: u32,
     /// AWS's id of the request.
@@ -204,7 +210,7 @@ impl From<&Ending> for EndingName {
         match ending {
             Ending::Finished => Self::Finished,
             Ending::Stopped => Self::Stopped,
-            Ending::Hopeless(_) => Self::Hopeless,
+            Ending::Hopeless { .. } => Self::Hopeless,
             Ending::OutOfTime => Self::OutOfTime,
             Ending::Interrupted => Self::Interrupted,
         }

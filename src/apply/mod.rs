@@ -95,42 +95,49 @@ pub async fn apply(
     }
 }
 
+/// The changes of one repository, by index.
+type Repositories<'a> = BTreeMap<&'a RepositoryName, Vec<usize>>;
+
 async fn carry_out(run: &Run<'_>) {
-    let mut stages: BTreeMap<u32, BTreeMap<(&RegistryKey, &RepositoryName), Vec<usize>>> = BTreeMap::new();
+    let mut stages: BTreeMap<u32, BTreeMap<&RegistryKey, Repositories<'_>>> = BTreeMap::new();
     for (index, change) in run.changes.iter().enumerate() {
-        let place = (&change.address.registry, &change.address.repository);
-        stages
-            .entry(change.stage)
-            .or_default()
-            .entry(place)
+        let registries = stages.entry(change.stage).or_default();
+        let repositories = registries.entry(&change.address.registry).or_default();
+        repositories
+            .entry(&change.address.repository)
             .or_default()
             .push(index);
     }
     let mut may_go_on = true;
-    for repositories in stages.into_values() {
-        if !may_go_on {
-            for index in repositories.into_values().flatten() {
-                run.settle(
-                    index,
-                    ChangeResult::NotAttempted(NotAttempted::EarlierFailed),
-                    0,
-                    None,
-                );
+    for registries in stages.into_values() {
+        let repositories = registries.values().flat_map(BTreeMap::values);
+        let indexes: Vec<usize> = repositories.flatten().copied().collect();
+        if may_go_on {
+            // Each registry has its own quota, so that none waits for another.
+            let registries = registries.into_values();
+            futures::future::join_all(registries.map(|repositories| carry_out_in_one(run, repositories)))
+                .await;
+            may_go_on = indexes.iter().all(|&index| run.has_succeeded(index));
+        } else {
+            for index in indexes {
+                let why = NotAttempted::EarlierFailed;
+                run.settle(index, ChangeResult::NotAttempted(why), 0, None);
             }
-            continue;
         }
-        let indexes: Vec<usize> = repositories.values().flatten().copied().collect();
-        futures::stream::iter(repositories.into_values())
-            .map(|indexes| async move {
-                if let Some(work) = Work::new(run, &indexes) {
-                    work.carry_out().await;
-                }
-            })
-            .buffer_unordered(run.repositories_at_once())
-            .collect::<()>()
-            .await;
-        may_go_on = indexes.iter().all(|&index| run.has_succeeded(index));
     }
+}
+
+/// Carries out the changes of a stage in one registry.
+async fn carry_out_in_one(run: &Run<'_>, repositories: Repositories<'_>) {
+    futures::stream::iter(repositories.into_values())
+        .map(|indexes| async move {
+            if let Some(work) = Work::new(run, &indexes) {
+                work.carry_out().await;
+            }
+        })
+        .buffer_unordered(run.repositories_at_once())
+        .collect::<()>()
+        .await;
 }
 
 fn count_calls(registries: &BTreeMap<RegistryKey, Registry>) -> Vec<CallCount> {

@@ -43,7 +43,7 @@ impl Work<'_> {
 
     fn leave_out_unproved(&self, batch: &mut Batch<'_>) {
         batch.retain(|&index, (change, _)| {
-            if self.run.context.check().is_err() {
+            if self.lanes.context.check().is_err() {
                 self.not_attempted(index, NotAttempted::Stopped);
                 return false;
             }
@@ -78,7 +78,7 @@ impl Work<'_> {
         };
         let done = self
             .registry
-            .call(Operation::BatchDeleteImage, &self.run.context, attempt)
+            .call(Operation::BatchDeleteImage, &self.lanes.context, attempt)
             .await;
         if let Err(error) = done {
             let is_over = matches!(error.kind(), Kind::Cancelled | Kind::DeadlineOver);
@@ -122,7 +122,7 @@ impl Work<'_> {
         if batch.is_empty() {
             return Ok(());
         }
-        self.run.context.check()?;
+        self.lanes.context.check()?;
         for &index in batch.keys() {
             if let Err(error) = self.run.intend(index) {
                 return self.give_up(batch, &error);
@@ -139,7 +139,7 @@ impl Work<'_> {
         let deleted = match answer {
             Ok(deleted) => deleted,
             Err(error) => {
-                if error.kind() == Kind::Throttled {
+                if !error.kind().may_have_taken_effect() {
                     for &index in batch.keys() {
                         self.run.was_refused(index);
                     }
@@ -250,7 +250,7 @@ impl Work<'_> {
         };
         let described = self
             .registry
-            .call(Operation::DescribeImages, &self.run.context, attempt)
+            .call(Operation::DescribeImages, &self.lanes.context, attempt)
             .await?;
         Ok(described.value)
     }

@@ -224,7 +224,7 @@ impl<'a> Work<'a> {
         let attempt = |turn| self.registry.batch_get_image(turn, self.repository, ids);
         let fetched = self
             .registry
-            .call(Operation::BatchGetImage, &self.run.context, attempt)
+            .call(Operation::BatchGetImage, &self.lanes.context, attempt)
             .await?;
         Ok(fetched.value)
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::{OnError, Options};
 use crate::changeset::{Change, Changeset};
 use crate::event::{ChangeResult, Ending, Event, Events, Failure, NotAttempted};
@@ -19,7 +19,7 @@ pub(super) struct Run<'a> {
     pub(super) changes: &'a [Change],
     pub(super) options: &'a Options,
     /// The run's context; cancelled as well when the run stops because of a failure.
-    pub(super) context: CallContext,
+    context: CallContext,
     registries: &'a BTreeMap<RegistryKey, Registry>,
     lanes: BTreeMap<&'a RegistryKey, Lanes>,
     outer: &'a CallContext,
@@ -28,8 +28,10 @@ pub(super) struct Run<'a> {
     state: Mutex<State>,
 }
 
-/// How much goes on at once in one registry.
+/// What goes on in one registry: when it ends, and how much at once.
 pub(super) struct Lanes {
+    /// The run's context; cancelled as well when this registry is given up.
+    pub(super) context: CallContext,
     /// Changes that are being prepared, in the order of the changeset, so that reads can look ahead.
     pub(super) admission: Semaphore,
     /// `PutImage` calls in flight.
@@ -43,7 +45,10 @@ struct State {
     /// How many calls of a change were sent and may have taken effect, without an answer that says so.
     open: BTreeMap<usize, u32>,
     ending: Option<Ending>,
-    same_failures: (Option<String>, u32),
+    /// The last code that changes of a registry failed with, and how often without a success between.
+    same_failures: BTreeMap<RegistryKey, (String, u32)>,
+    /// Registries that were given up, and why.
+    given_up: BTreeMap<RegistryKey, Failure>,
 }
 
 impl<'a> Run<'a> {
@@ -51,12 +56,17 @@ impl<'a> Run<'a> {
         changeset: &'a Changeset,
         registries: &'a BTreeMap<RegistryKey, Registry>,
         options: &'a Options,
-        context: &'a CallContext,
+        outer: &'a CallContext,
         events: &'a Events,
         journal: &'a Journal,
     ) -> Self {
         let parallelism = options.parallelism.max(1);
+        let context = outer
+            .clone()
+            .with_cancel(outer.cancel().child_token())
+            .with_observer(Arc::new(events.clone()));
         let lanes = || Lanes {
+            context: context.clone().with_cancel(context.cancel().child_token()),
             admission: Semaphore::new(parallelism * 4),
             puts: Semaphore::new(parallelism),
             reads: Semaphore::new((parallelism * 4).max(16)),
@@ -64,20 +74,18 @@ impl<'a> Run<'a> {
         Self {
             changes: &changeset.changes,
             options,
-            context: context
-                .clone()
-                .with_cancel(context.cancel().child_token())
-                .with_observer(Arc::new(events.clone())),
             registries,
             lanes: registries.keys().map(|key| (key, lanes())).collect(),
-            outer: context,
+            context,
+            outer,
             events,
             journal,
             state: Mutex::new(State {
                 results: vec![None; changeset.changes.len()],
                 open: BTreeMap::new(),
                 ending: None,
-                same_failures: (None, 0),
+                same_failures: BTreeMap::new(),
+                given_up: BTreeMap::new(),
             }),
         }
     }
@@ -129,34 +137,49 @@ impl<'a> Run<'a> {
         self.state().open.contains_key(&index)
     }
 
-    /// Notes how a change ended, and whether that ends the run.
+    /// Notes how a change ended; one that did not succeed ends the run with `--on-error stop`.
     pub(super) fn settle(&self, index: usize, result: ChangeResult, attempts: u32, request_id: Option<&str>) {
+        let is_failure = matches!(result, ChangeResult::Failed(_) | ChangeResult::Stale { .. });
+        self.note(index, result, attempts, request_id);
+        if is_failure && self.options.on_error == OnError::Stop {
+            self.stop(Ending::Stopped);
+        }
+    }
+
+    fn note(&self, index: usize, result: ChangeResult, attempts: u32, request_id: Option<&str>) {
         let Some(change) = self.changes.get(index) else {
             return;
         };
+        // The last call was answered; one before it may have taken effect, and nobody could find out.
+        let is_in_doubt = !result.is_success() && self.is_open(index);
+        let ended = journal::Ended {
+            result: &result,
+            attempts,
+            request_id,
+            is_in_doubt,
+        };
         let journaled = match &result {
             ChangeResult::NotAttempted(_) => Ok(()),
-            result => self.journal.result(change, result, attempts, request_id),
+            _ => self.journal.result(change, &ended),
         };
         if let Err(error) = journaled {
             let message = format!("the journal cannot be written: {error}");
-            self.stop(Ending::Hopeless(Failure {
-                message,
-                code: None,
-                request_id: None,
-                help: None,
-            }));
+            self.stop(Ending::Hopeless {
+                registries: Vec::new(),
+                failure: Failure {
+                    message,
+                    code: None,
+                    request_id: None,
+                    help: None,
+                },
+            });
         }
-        let is_failure = matches!(result, ChangeResult::Failed(_) | ChangeResult::Stale { .. });
         {
             let mut state = self.state();
             state.open.remove(&index);
             if let Some(slot) = state.results.get_mut(index) {
                 *slot = Some(result.clone());
             }
-        }
-        if is_failure && self.options.on_error == OnError::Stop {
-            self.stop(Ending::Stopped);
         }
         self.events.emit(Event::ChangeFinished {
             address: change.address.clone(),
@@ -170,39 +193,70 @@ impl<'a> Run<'a> {
         self.settle(index, result, 0, None);
     }
 
-    /// Notes that a change failed with this error, and ends the run if all others would fail in the same way.
+    /// Notes that a change failed with this error; if all others of its registry would fail in the same way, they are
+    /// not tried, and those of other registries go on.
     pub(super) fn fail(&self, index: usize, error: &RegistryError) {
-        match error.kind() {
+        let Some(change) = self.changes.get(index) else {
+            return;
+        };
+        let registry = &change.address.registry;
+        let is_hopeless = match error.kind() {
             Kind::Cancelled | Kind::DeadlineOver => {
-                self.settle(index, ChangeResult::NotAttempted(NotAttempted::Stopped), 0, None);
-                return;
+                return self.settle(index, ChangeResult::NotAttempted(NotAttempted::Stopped), 0, None);
             }
-            Kind::Expired | Kind::Configuration | Kind::WrongAccount => {
-                self.stop(Ending::Hopeless(to_failure(error)));
-            }
-            _ => {
-                let code = error.code().unwrap_or(error.kind().as_str()).to_owned();
-                let mut state = self.state();
-                let (last, count) = &mut state.same_failures;
-                *count = if last.as_deref() == Some(&code) {
-                    *count + 1
-                } else {
-                    1
-                };
-                *last = Some(code);
-                let is_hopeless = *count >= SAME_FAILURES_MAX;
-                drop(state);
-                if is_hopeless {
-                    self.stop(Ending::Hopeless(to_failure(error)));
-                }
-            }
-        }
+            Kind::Expired | Kind::Configuration | Kind::WrongAccount => true,
+            _ => self.count_failure(registry, error) >= SAME_FAILURES_MAX,
+        };
         let result = ChangeResult::Failed(to_failure(error));
-        self.settle(index, result, error.attempts(), error.request_id());
+        if is_hopeless {
+            self.give_up(registry, to_failure(error));
+            self.note(index, result, error.attempts(), error.request_id());
+        } else {
+            self.settle(index, result, error.attempts(), error.request_id());
+        }
     }
 
-    pub(super) fn succeed(&self) {
-        self.state().same_failures = (None, 0);
+    /// Counts the failures of a registry that are alike, with no success between them.
+    fn count_failure(&self, registry: &RegistryKey, error: &RegistryError) -> u32 {
+        let code = error.code().unwrap_or(error.kind().as_str());
+        let mut state = self.state();
+        let (last, count) = state.same_failures.entry(registry.clone()).or_default();
+        if last != code {
+            (*last, *count) = (code.to_owned(), 0);
+        }
+        *count += 1;
+        *count
+    }
+
+    pub(super) fn succeed(&self, registry: &RegistryKey) {
+        self.state().same_failures.remove(registry);
+    }
+
+    /// Makes no new calls to a registry.
+    fn give_up(&self, registry: &RegistryKey, why: Failure) {
+        if let Some(lanes) = self.lanes.get(registry) {
+            lanes.context.cancel().cancel();
+        }
+        let mut state = self.state();
+        state.given_up.entry(registry.clone()).or_insert(why);
+        let ending = self.ending_of(&state.given_up);
+        let is_all = state.given_up.len() == self.registries.len();
+        drop(state);
+        if let Some(why) = ending.filter(|_| is_all) {
+            self.events.emit(Event::Stopping { why });
+        }
+    }
+
+    /// How a run ends that gave up these registries, if any; the first failure speaks for all.
+    fn ending_of(&self, given_up: &BTreeMap<RegistryKey, Failure>) -> Option<Ending> {
+        let failure = given_up.values().next()?.clone();
+        let is_all = given_up.len() == self.registries.len();
+        let registries = if is_all {
+            Vec::new()
+        } else {
+            given_up.keys().cloned().collect()
+        };
+        Some(Ending::Hopeless { registries, failure })
     }
 
     pub(super) fn stop(&self, why: Ending) {
@@ -232,6 +286,7 @@ impl<'a> Run<'a> {
             .deadline()
             .is_some_and(|deadline| deadline <= tokio::time::Instant::now());
         let is_cancelled = self.outer.cancel().is_cancelled();
+        let given_up = self.ending_of(&self.state().given_up);
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let left_open = || {
             ChangeResult::Failed(Failure {
@@ -258,7 +313,7 @@ impl<'a> Run<'a> {
             Some(ending) => ending,
             None if is_cancelled => Ending::Interrupted,
             None if is_out_of_time => Ending::OutOfTime,
-            None => Ending::Finished,
+            None => given_up.unwrap_or(Ending::Finished),
         };
         (results, ending)
     }

@@ -77,7 +77,7 @@ impl Draft {
         registries: Vec<RegistryIdentity>,
         created_at: Option<Timestamp>,
     ) -> Changeset {
-        self.report_missing_repositories(plan);
+        self.report_missing_repositories(plan, &registries);
         self.report_unmatched(plan);
         self.changes.sort_unstable_by(|a, b| a.address.cmp(&b.address));
         self.unchanged.sort_unstable_by(|a, b| a.address.cmp(&b.address));
@@ -126,7 +126,7 @@ impl Draft {
     }
 
     /// An exact repository must be there in each registry of its rule; a pattern must match somewhere.
-    fn report_missing_repositories(&mut self, plan: &Plan) {
+    fn report_missing_repositories(&mut self, plan: &Plan, registries: &[RegistryIdentity]) {
         for rule in &plan.rules {
             let report = |code: Code, message: String, help: &str| {
                 let diagnostic = match rule.on_missing.unwrap_or(OnMissing::Fail) {
@@ -148,10 +148,16 @@ impl Draft {
                     if self.present.contains(&(registry.clone(), repository.clone())) {
                         continue;
                     }
-                    let place = if plan.registries.len() > 1 {
-                        format!(" in registry `{registry}`")
-                    } else {
-                        String::new()
+                    let region = registries
+                        .iter()
+                        .find(|identity| identity.key == *registry)
+                        .and_then(|identity| identity.region.as_ref());
+                    let place = match region {
+                        Some(region) if plan.registries.len() > 1 => {
+                            format!(" in registry `{registry}` ({region})")
+                        }
+                        Some(region) => format!(" in {region}"),
+                        None => String::new(),
                     };
                     let diagnostic = report(
                         Code::RepositoryNotFound,

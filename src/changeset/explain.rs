@@ -4,7 +4,7 @@ use super::matching::{Choice, RuleMatch, match_rule};
 use super::plan::{Input, plan_repository};
 use super::reason::Origin;
 use super::{Change, SkipReason};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{Digest, Tag};
 use crate::plan::{Refusal, Rule};
 
@@ -69,6 +69,10 @@ pub fn explain(input: &Input<'_>, tag: &Tag) -> Explanation {
     let is_wanted = rules
         .iter()
         .any(|story| !story.wanted_from.is_empty() || !story.backup_of.is_empty());
+    let is_refused = planned
+        .diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity != Severity::Warning);
     let change = planned
         .changes
         .into_iter()
@@ -88,7 +92,7 @@ pub fn explain(input: &Input<'_>, tag: &Tag) -> Explanation {
         {
             Fate::Unchanged
         }
-        (None, None) if is_wanted && !planned.diagnostics.is_empty() => Fate::Refused,
+        (None, None) if is_wanted && is_refused => Fate::Refused,
         (None, None) => Fate::NotTouched,
     };
     Explanation {

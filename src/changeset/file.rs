@@ -9,12 +9,15 @@ use std::io;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Change, Changeset, Counts, Unchanged};
+use super::{Action, Change, Changeset, Counts, RegistryIdentity, Unchanged};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::model::{Address, Digest, RegistryKey, Tag};
 use crate::plan::Limits;
 
+mod access;
 mod read;
+
+pub use access::AccessRecord;
 
 /// The version of the format that this program writes. Minor versions only add.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -37,7 +40,7 @@ pub struct Document {
     pub sources: Vec<SourceRecord>,
     /// Every variable with the value that held.
     pub variables: BTreeMap<String, String>,
-    /// The registries, with the account and region that were found.
+    /// Every registry of the plan, with the account and region that were found.
     pub registries: Vec<RegistryRecord>,
     /// The changes, sorted by address.
     pub resource_changes: Vec<ChangeRecord>,
@@ -63,15 +66,18 @@ pub struct SourceRecord {
     pub sha256: String,
 }
 
-/// The account and region behind a registry of the plan.
+/// A registry of the plan: the account and region behind it, and how it is reached.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RegistryRecord {
     /// The name in the plan file.
     pub name: String,
-    /// The account: twelve digits.
-    pub account: String,
-    /// The region.
-    pub region: String,
+    /// The account: twelve digits; null if no answer said it, so that nothing is changed there.
+    pub account: Option<String>,
+    /// The region; null if it was not known where to call.
+    pub region: Option<String>,
+    /// What the plan file says of how the registry is reached; absent where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessRecord>,
 }
 
 /// One tag of one repository.
@@ -237,17 +243,13 @@ pub enum InvalidChangeset {
 /// The digest of what a changeset does: of every change, its requirements and the limits.
 ///
 /// The SHA-256 of one line a change, `ACCOUNT REGION REPOSITORY TAG BEFORE AFTER STAGE REQUIRES` separated by tabs,
-/// the lines sorted by their bytes, and a last line with the limits; `-` stands for none.
+/// the lines sorted by their bytes, and a last line with the limits; `-` stands for none. How a registry is reached is
+/// no part of it: whatever way is taken, account and region must be those of the changes.
 pub fn plan_digest(changeset: &Changeset) -> Digest {
     let places: BTreeMap<&RegistryKey, String> = changeset
         .registries
         .iter()
-        .map(|registry| {
-            (
-                &registry.key,
-                format!("{}\t{}", registry.account, registry.region),
-            )
-        })
+        .map(|registry| (&registry.key, place_of(registry)))
         .collect();
     let mut changes: Vec<(&str, &Change)> = changeset
         .changes
@@ -264,7 +266,6 @@ pub fn plan_digest(changeset: &Changeset) -> Digest {
             .cmp(&(other_place, &b.repository, &b.tag))
             .then_with(|| digest_line(one_place, one).cmp(&digest_line(other_place, other)))
     });
-    let limit = |limit: Option<u64>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
     let Limits {
         creates,
         moves,
@@ -272,9 +273,9 @@ pub fn plan_digest(changeset: &Changeset) -> Digest {
     } = changeset.limits;
     let limits = format!(
         "limits\t{}\t{}\t{}\n",
-        limit(creates),
-        limit(moves),
-        limit(removes)
+        or_dash(creates),
+        or_dash(moves),
+        or_dash(removes)
     );
     let lines = changes.iter().map(|(place, change)| digest_line(place, change));
     Digest::of_all(lines.chain([limits]))
@@ -283,7 +284,6 @@ pub fn plan_digest(changeset: &Changeset) -> Digest {
 /// What the digest of a changeset takes in of one change, which is in this account and region.
 fn digest_line(place: &str, change: &Change) -> String {
     let repository = &change.address.repository;
-    let or_dash = |digest: Option<Digest>| digest.map_or_else(|| "-".to_owned(), |d| d.to_string());
     let mut requires: Vec<String> = change
         .requires
         .iter()
@@ -304,10 +304,22 @@ fn digest_line(place: &str, change: &Change) -> String {
     )
 }
 
+fn place_of(registry: &RegistryIdentity) -> String {
+    format!(
+        "{}\t{}",
+        or_dash(registry.account.as_ref()),
+        or_dash(registry.region.as_ref())
+    )
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
 impl Document {
     /// Writes a changeset down; `sources` are the texts that its diagnostics point into.
     pub fn new(changeset: &Changeset, sources: &Sources) -> Self {
-        let is_qualified = changeset.registries.len() > 1;
+        let is_qualified = changeset.is_qualified();
         let counts = Counts::of(&changeset.changes);
         let mut resource_changes: Vec<ChangeRecord> = changeset
             .changes
@@ -341,8 +353,9 @@ impl Document {
                 .iter()
                 .map(|registry| RegistryRecord {
                     name: registry.key.to_string(),
-                    account: registry.account.to_string(),
-                    region: registry.region.to_string(),
+                    account: registry.account.as_ref().map(ToString::to_string),
+                    region: registry.region.as_ref().map(ToString::to_string),
+                    access: AccessRecord::new(&registry.access),
                 })
                 .collect(),
             resource_changes,

@@ -3,25 +3,27 @@
 //! [`plan_repository`] compares the rules with what one repository holds. [`Draft`] gathers the repositories as
 //! they arrive and becomes a [`Changeset`], which carries all that applying it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{AccountId, Address, Digest, Region, RegistryKey, Tag};
-use crate::plan::{Limits, PlanSource};
+use crate::plan::{Access, Limits, PlanSource};
 
 mod approve;
 mod difference;
 mod draft;
 mod explain;
 mod guard;
+mod judge;
 mod matching;
 mod order;
 mod pick;
 mod plan;
 mod reason;
 mod repeat;
+mod requirements;
 mod rollback;
 mod scope;
 mod wish;
@@ -52,7 +54,7 @@ pub struct Changeset {
     pub sources: Vec<PlanSource>,
     /// Every variable with the value that held.
     pub variables: BTreeMap<String, String>,
-    /// The registries, sorted by name, with the account and region that were found.
+    /// Every registry that the plan declares, sorted by name, with the account and region that were found.
     pub registries: Vec<RegistryIdentity>,
     /// The changes, sorted by address.
     pub changes: Vec<Change>,
@@ -71,21 +73,40 @@ pub struct Changeset {
 }
 
 impl Changeset {
+    /// Whether addresses carry the registry's name: exactly when the plan declares more than one.
+    pub fn is_qualified(&self) -> bool {
+        self.registries.len() > 1
+    }
+
+    /// The registries that changes go to.
+    pub fn registries_to_change(&self) -> impl Iterator<Item = &RegistryIdentity> {
+        let changed: BTreeSet<&RegistryKey> = self
+            .changes
+            .iter()
+            .map(|change| &change.address.registry)
+            .collect();
+        self.registries
+            .iter()
+            .filter(move |registry| changed.contains(&registry.key))
+    }
+
     /// Whether anything forbids to save or apply it: an error, a refusal, or something that could not be read.
     pub fn is_errored(&self) -> bool {
         self.is_incomplete || self.diagnostics.iter().any(|d| d.severity != Severity::Warning)
     }
 }
 
-/// The account and region behind a registry of the plan.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// A registry of the plan: the account and region behind it, and how it is reached.
+#[derive(Debug, Clone, PartialEq)]
 pub struct RegistryIdentity {
     /// The registry's name in the plan file.
     pub key: RegistryKey,
-    /// The account that its answers carry.
-    pub account: AccountId,
-    /// Its region.
-    pub region: Region,
+    /// The account that its answers carry; absent if none did, as for one that holds no repository of the plan.
+    pub account: Option<AccountId>,
+    /// Its region; absent if it was not even known where to call.
+    pub region: Option<Region>,
+    /// What the plan file says of how it is reached.
+    pub access: Access,
 }
 
 /// One tag of one repository that is created, moved or removed.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::repeat::carried_out;
-use super::{Approval, Change, Changeset, Input, RepositoryPlan, Scope, plan_repository};
+use super::{Approval, Change, Changeset, Input, Made, RepositoryPlan, Scope, plan_repository, rollback};
 use crate::diagnostic::{Code, Severity};
 use crate::inventory::Inventory;
 use crate::model::{Digest, RegistryKey, Tag};
@@ -227,5 +227,62 @@ proptest! {
         let mut changeset = Changeset { changes: planned.changes, ..Changeset::default() };
         changeset.approve(approval);
         prop_assert!(lacks_nothing(&changeset.changes, &inventory.tags));
+    }
+
+    #[test]
+    fn the_way_back_leads_to_where_it_began(
+        sketches in sketches(true),
+        tags in places(),
+        fates in proptest::collection::vec(proptest::sample::select(vec![Made::Yes, Made::Perhaps, Made::No]), 10),
+        moved in proptest::option::of((proptest::sample::select(TARGETS.to_vec()), 0u8..4)),
+    ) {
+        let (plan, before) = (load(sketches.iter().enumerate()), inventory(tags));
+        let planned = plan_with(&plan, &before, &Scope::default());
+        prop_assume!(!has_problems(&planned));
+        let changeset = Changeset { changes: planned.changes, ..Changeset::default() };
+        let made: Vec<Made> = fates.into_iter().cycle().take(changeset.changes.len()).collect();
+        let done: Vec<Change> = changeset
+            .changes
+            .iter()
+            .zip(&made)
+            .filter(|(_, made)| **made == Made::Yes)
+            .map(|(change, _)| change.clone())
+            .collect();
+        let mut now = carried_out(&before, &done);
+        // Untagged images stay until somebody deletes them.
+        now.images.extend(before.tags.values().map(|digest| (*digest, crate::inventory::Image::default())));
+        let moved: Option<Tag> = moved.map(|(tag, image)| {
+            let tag: Tag = tag.parse().unwrap();
+            now.tags.insert(tag.clone(), Digest::of(&[image]));
+            tag
+        });
+        let place = (RegistryKey::default(), before.repository.clone());
+        let mut back = rollback(&changeset, &made, &BTreeMap::from([(place, now.clone())]));
+        back.changes.sort_by_key(|change| (change.stage, change.wave));
+        let mut tags = now.tags.clone();
+        for change in &back.changes {
+            let tag = change.address.tag.clone();
+            prop_assert_eq!(tags.get(&tag).copied(), change.action.before());
+            let was_sent = changeset
+                .changes
+                .iter()
+                .zip(&made)
+                .any(|(done, made)| done.address == change.address && *made != Made::No);
+            prop_assert!(was_sent, "{tag} was not written by the run");
+            let before = change.action.before();
+            prop_assert!(change.requires.iter().all(|tag| tags.get(tag).copied() == before), "{tag} goes too early");
+            if let Some(after) = change.action.after() {
+                tags.insert(tag, after);
+            } else {
+                let removed = tags.remove(&tag).unwrap();
+                prop_assert!(tags.values().any(|digest| *digest == removed), "{tag} is the last of its image");
+            }
+        }
+        let left: BTreeSet<&Tag> = back.skipped.iter().map(|skipped| &skipped.address.tag).collect();
+        for change in &done {
+            let tag = &change.address.tag;
+            let is_back = tags.get(tag) == before.tags.get(tag);
+            prop_assert!(is_back || left.contains(tag) || moved.as_ref() == Some(tag), "{tag} is neither back nor named");
+        }
     }
 }

@@ -51,8 +51,8 @@ pub fn rollback(changeset: &Changeset, made: &[Made], inventories: &Inventories)
             way_back.take_back(change, *made);
         }
         way_back.require_in_reverse(&changes);
-        way_back.keep_last_tags();
-        way_back.leave_out_what_lacks_its_requirements();
+        while way_back.keep_last_tags() || way_back.leave_out_what_lacks_its_requirements() {}
+        way_back.postpone_removals();
         way_back.finish(&mut back);
     }
     back
@@ -142,8 +142,8 @@ impl<'a> WayBack<'a> {
         }
     }
 
-    /// A removal that would delete the image is left out; of several on one image, the first.
-    fn keep_last_tags(&mut self) {
+    /// A removal that would delete the image is left out; of several on one image, the first. Says whether any is.
+    fn keep_last_tags(&mut self) -> bool {
         let mut after = self.tags.clone();
         for (tag, change) in &self.changes {
             match change.action.after() {
@@ -157,16 +157,19 @@ impl<'a> WayBack<'a> {
             .filter(|change| change.action.before().is_some_and(|digest| named.insert(digest)))
             .map(|change| change.address.clone())
             .collect();
-        for address in last {
+        for address in &last {
             self.changes.remove(&address.tag);
             self.skip(
-                &address,
+                address,
                 "it is the last tag of its image, which would be deleted".to_owned(),
             );
         }
+        !last.is_empty()
     }
 
-    fn leave_out_what_lacks_its_requirements(&mut self) {
+    /// A change that requires what will not be there is left out. Says whether any is.
+    fn leave_out_what_lacks_its_requirements(&mut self) -> bool {
+        let before = self.changes.len();
         while let Some((address, required)) = self.changes.values().find_map(|change| {
             let unmet = change
                 .requires
@@ -180,6 +183,39 @@ impl<'a> WayBack<'a> {
                 rules: Vec::new(),
                 why: SkipReason::Requires(required),
             });
+        }
+        self.changes.len() < before
+    }
+
+    /// A removal waits for the stage in which its image gets another tag back.
+    fn postpone_removals(&mut self) {
+        let mut tags_of: BTreeMap<Digest, usize> = BTreeMap::new();
+        for digest in self.tags.values() {
+            *tags_of.entry(*digest).or_default() += 1;
+        }
+        let mut stages: BTreeSet<u32> = self.changes.values().map(|change| change.stage).collect();
+        while let Some(stage) = stages.pop_first() {
+            for change in self.changes.values_mut().filter(|change| change.stage == stage) {
+                let Some(after) = change.action.after() else {
+                    continue;
+                };
+                *tags_of.entry(after).or_default() += 1;
+                if let Some(count) = change.action.before().and_then(|before| tags_of.get_mut(&before)) {
+                    *count -= 1;
+                }
+            }
+            for change in self.changes.values_mut().filter(|change| change.stage == stage) {
+                let before = change.action.before().filter(|_| change.action.is_removal());
+                let Some(count) = before.and_then(|before| tags_of.get_mut(&before)) else {
+                    continue;
+                };
+                if *count > 1 {
+                    *count -= 1;
+                } else {
+                    // One tag at least is left to come: else the removal would have been left out.
+                    change.stage = stages.first().copied().unwrap_or(stage);
+                }
+            }
         }
     }
 

@@ -239,7 +239,7 @@ async fn show_and_ask(args: &ApplyArgs, job: Job<'_>, mut task: Task) -> Result<
     refuse_unexpected(session, args, &task)?;
     refuse_beyond_limits(args, changeset)?;
     if args.auto_approve.is_none() && !changeset.changes.is_empty() {
-        let prompt = render::prompt_text(&changeset.registries);
+        let prompt = render::prompt_text(changeset);
         if !approval::ask(&session.printer, &prompt, job.interrupt.token()).await? {
             session.printer.err("\nApply cancelled.\n");
             return Ok(job.interrupt.exit().unwrap_or(Exit::Declined));

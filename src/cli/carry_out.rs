@@ -171,7 +171,7 @@ fn exit_of(outcome: &Outcome, interrupt: &Interrupt) -> Exit {
         .any(|result| matches!(result, ChangeResult::Stale { .. }));
     let was_cut_short = matches!(
         outcome.ending,
-        Ending::OutOfTime | Ending::Hopeless(_) | Ending::Interrupted
+        Ending::OutOfTime | Ending::Hopeless { .. } | Ending::Interrupted
     );
     if is_stale && !has_failed && !was_cut_short {
         Exit::Stale
@@ -196,8 +196,8 @@ pub(super) fn question(
         (None, None) => environment
             .get("AWS_ENDPOINT_URL_ECR")
             .or_else(|| environment.get("AWS_ENDPOINT_URL"))
-            .unwrap_or_default()
-            .to_owned(),
+            .map(without_user)
+            .unwrap_or_default(),
     };
     let registries = connections.registries.iter().map(|(key, registry)| {
         let account = registry.account().map(ToString::to_string).unwrap_or_default();
@@ -212,5 +212,16 @@ pub(super) fn question(
         sources,
         registries: registries.collect(),
         ..Question::default()
+    }
+}
+
+/// A URL without user name and password, which a journal must not hold.
+fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+            format!("{scheme}://{host}")
+        }
+        None => url.to_owned(),
     }
 }

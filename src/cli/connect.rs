@@ -44,6 +44,7 @@ pub(super) async fn connect(
     put_rate: Rate,
     environment: &Environment,
 ) -> Result<Connections, CliError> {
+    check_endpoints(environment)?;
     let sandbox = args
         .sandbox
         .as_deref()
@@ -65,6 +66,18 @@ pub(super) async fn connect(
         }
     }
     Ok(connections)
+}
+
+/// The SDK panics on an endpoint that is empty.
+fn check_endpoints(environment: &Environment) -> Result<(), CliError> {
+    let mut variables = environment.variables.iter();
+    match variables.find(|(name, url)| name.starts_with("AWS_ENDPOINT_URL") && url.trim().is_empty()) {
+        Some((name, _)) => Err(CliError::other(
+            format!("`{name}` is empty"),
+            format!("set it to a URL, or `unset {name}`"),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Opens the sandbox that `--sandbox` names.
@@ -90,6 +103,7 @@ pub(super) fn connect_options(
     });
     ConnectOptions {
         profile: args.profile.clone(),
+        ambient_profile: environment.get("AWS_PROFILE").map(ToOwned::to_owned),
         region,
         endpoint_url: args.endpoint_url.clone(),
         ca_bundle: args

@@ -1,40 +1,50 @@
 //! Whether the credentials reach what a saved changeset was made for.
 
+use std::collections::BTreeSet;
+
+use futures::future::try_join_all;
+
 use super::args::ConnectionArgs;
 use super::connect::{self, Connections};
 use super::{CliError, Environment};
-use crate::changeset::Changeset;
+use crate::changeset::{Changeset, RegistryIdentity};
+use crate::model::RepositoryName;
 use crate::plan;
-use crate::registry::{CallContext, Kind, Operation, Rate};
+use crate::registry::{CallContext, Kind, Operation, Rate, Registry};
 
-/// Connects the registries that a saved changeset names, with the ambient credentials and region.
+/// Connects the registries that a saved changeset changes, the way its plan file said.
 pub(super) async fn connect_saved(
     changeset: &Changeset,
     connection: &ConnectionArgs,
     put_rate: Rate,
     environment: &Environment,
 ) -> Result<Connections, CliError> {
-    let is_single = changeset.registries.len() == 1;
-    let registry = |with_region: bool| {
-        let registries = changeset.registries.iter().map(move |identity| plan::Registry {
-            key: identity.key.clone(),
-            region: (with_region || !is_single).then(|| identity.region.clone()),
-            ..plan::Registry::default()
+    let registries = |with_region: bool| {
+        let registries = changeset.registries_to_change().map(move |identity| {
+            let mut access = identity.access.clone();
+            if with_region {
+                access.region = access.region.or_else(|| identity.region.clone());
+            }
+            plan::Registry {
+                key: identity.key.clone(),
+                access,
+            }
         });
         registries.collect::<Vec<_>>()
     };
-    let ambient = connect::connect(&registry(false), connection, put_rate, environment).await?;
-    let connections = if ambient
+    // The region of one registry may be ambient, and is then compared.
+    let is_ambient = !changeset.is_qualified();
+    let mut connections =
+        connect::connect(&registries(!is_ambient), connection, put_rate, environment).await?;
+    let lacks_region = connections
         .failures
         .iter()
-        .any(|(_, error)| error.kind() == Kind::Configuration)
-    {
+        .any(|(_, error)| error.kind() == Kind::Configuration);
+    if is_ambient && lacks_region {
         // Without an ambient region the one of the changeset is as good as any.
-        drop(ambient);
-        connect::connect(&registry(true), connection, put_rate, environment).await?
-    } else {
-        ambient
-    };
+        drop(connections);
+        connections = connect::connect(&registries(true), connection, put_rate, environment).await?;
+    }
     match connections.failures.first() {
         Some((_, error)) => Err(error.clone().into()),
         None => Ok(connections),
@@ -47,47 +57,52 @@ pub(super) async fn check(
     connections: &Connections,
     context: &CallContext,
 ) -> Result<(), CliError> {
+    let checks = changeset.registries_to_change().filter_map(|identity| {
+        let registry = connections.registries.get(&identity.key)?;
+        let addresses = changeset.changes.iter().map(|change| &change.address);
+        let repositories = addresses
+            .filter(|address| address.registry == identity.key)
+            .map(|address| &address.repository);
+        Some(check_one(identity, registry, repositories.collect(), context))
+    });
+    try_join_all(checks).await?;
+    Ok(())
+}
+
+async fn check_one(
+    identity: &RegistryIdentity,
+    registry: &Registry,
+    repositories: BTreeSet<&RepositoryName>,
+    context: &CallContext,
+) -> Result<(), CliError> {
     const HELP: &str = "use the credentials and region it was planned with, or plan again";
-    for identity in &changeset.registries {
-        let Some(registry) = connections.registries.get(&identity.key) else {
-            continue;
-        };
-        if *registry.region() != identity.region {
-            return Err(CliError::refused(
-                format!(
-                    "the changeset is for the region {}, not {}",
-                    identity.region,
-                    registry.region()
-                ),
-                HELP,
-            ));
-        }
-        let in_registry = |change: &&crate::changeset::Change| change.address.registry == identity.key;
-        let Some(change) = changeset.changes.iter().find(in_registry) else {
-            continue;
-        };
-        let names = [change.address.repository.clone()];
+    if let Some(region) = &identity.region
+        && region != registry.region()
+    {
+        let found = registry.region();
+        return Err(CliError::refused(
+            format!("the changeset is for the region {region}, not {found}"),
+            HELP,
+        ));
+    }
+    for repository in repositories {
+        let names = [repository.clone()];
         let attempt = |turn| registry.describe_repositories(turn, &names);
         let described = registry
             .call(Operation::DescribeRepositories, context, attempt)
             .await;
         match described {
-            Ok(_) => {}
-            // The apply itself says which repository is gone.
+            Ok(_) => break,
+            // Says no account. The apply itself says which repository is gone.
             Err(error) if error.kind() == Kind::RepositoryNotFound => {}
             Err(error) => return Err(error.into()),
         }
-        if let Some(account) = registry.account()
-            && *account != identity.account
-        {
-            return Err(CliError::refused(
-                format!(
-                    "the changeset is for the account {}, not {account}",
-                    identity.account
-                ),
-                HELP,
-            ));
-        }
     }
-    Ok(())
+    match (&identity.account, registry.account()) {
+        (Some(account), Some(found)) if account != found => Err(CliError::refused(
+            format!("the changeset is for the account {account}, not {found}"),
+            HELP,
+        )),
+        _ => Ok(()),
+    }
 }

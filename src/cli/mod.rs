@@ -4,6 +4,7 @@ mod apply;
 mod approval;
 mod args;
 mod carry_out;
+mod check_access;
 mod ci;
 mod connect;
 mod environment;

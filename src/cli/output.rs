@@ -39,12 +39,13 @@ impl Session {
         output: &OutputArgs,
         puts_per_second: f64,
     ) -> Result<(), CliError> {
-        if let Some(path) = &output.json_into {
-            let document = Document::new(changeset, sources);
+        let is_json = output.format() == Format::Json;
+        let document = (is_json || output.json_into.is_some()).then(|| Document::new(changeset, sources));
+        if let (Some(path), Some(document)) = (&output.json_into, &document) {
             write_file(path, |file| document.write_json(file))?;
         }
-        let text = match output.format() {
-            Format::Json => render::escape_json(&Document::new(changeset, sources).to_json()).into_owned(),
+        let text = match document {
+            Some(document) if is_json => render::escape_json(&document.to_json()).into_owned(),
             _ => self.changeset_page(changeset, sources, output, puts_per_second),
         };
         self.report_changeset(changeset, sources, output, puts_per_second)?;

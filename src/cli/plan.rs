@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use super::args::{ConnectionArgs, OutputArgs, PlanArgs, ScopeArgs};
 use super::interrupt::Interrupt;
 use super::planning::{self, Planned};
-use super::{CliError, Exit, Session, connect, input};
+use super::{CliError, Exit, Session, check_access, connect, input};
 use crate::changeset::file::Document;
 use crate::diagnostic::Sources;
 use crate::registry::{CallContext, Rate};
@@ -17,6 +17,7 @@ use crate::registry::{CallContext, Rate};
 Examples:
   ecr-retag plan plans/release-cutover.yaml --sandbox
   ecr-retag plan cut.yaml --var candidate=1.8.0-rc.3 --out cut.json --detailed-exitcode
+  ecr-retag plan cut.yaml --check-access
   cat cut.yaml | ecr-retag plan - --json | jq .summary")]
 pub(super) struct PlanCommandArgs {
     #[command(flatten)]
@@ -27,6 +28,16 @@ pub(super) struct PlanCommandArgs {
     /// Exit with 2 if there are changes, 0 if there are none
     #[arg(long, help_heading = "Output")]
     detailed_exitcode: bool,
+    /// Only say which IAM actions the credentials lack for this plan, as far as reads can tell
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "out", "detailed_exitcode", "format", "json_into", "gitlab_report", "full", "targets", "excludes",
+            "allow_partial",
+        ],
+        help_heading = "Output"
+    )]
+    check_access: bool,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -53,6 +64,11 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
     )
     .await?;
     let context = CallContext::new(session.environment.seed).with_cancel(interrupt.token().clone());
+    if args.check_access {
+        let exit = check_access::run(session, &checked, &connections, &context, &args.output).await?;
+        connections.close()?;
+        return Ok(exit);
+    }
     let given = (&args.scope, &args.output);
     let planned = planning::plan(session, &checked, &connections, &context, given).await?;
     connections.close()?;
@@ -87,7 +103,7 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
 impl Session {
     /// Prints everything there is to say about a changeset, but not the changeset.
     pub(super) fn print_messages(&self, planned: &Planned, sources: &Sources) {
-        self.print_failures(&planned.failures);
+        self.print_failures(&planned.failures, planned.changeset.is_qualified());
         self.print_diagnostics(&planned.changeset.diagnostics, sources);
     }
 }

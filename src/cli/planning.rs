@@ -1,7 +1,5 @@
 //! What `plan` and `apply` have in common: a plan that is checked, and the changeset that it comes to.
 
-use std::collections::BTreeSet;
-
 use super::args::{OutputArgs, ScopeArgs};
 use super::connect::Connections;
 use super::{CliError, Session};
@@ -125,20 +123,66 @@ pub(super) async fn visit(
     let failures = progress.during(&session.printer, work).await;
     context.check()?;
     let failures = connections.failures.iter().chain(&failures);
-    Ok(session.print_failures(failures))
+    Ok(session.print_failures(failures, plan.registries.len() > 1))
+}
+
+/// What a plan with several registries says of those that fail in the same words.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {error}")]
+struct InRegistries {
+    place: String,
+    #[source]
+    error: RegistryError,
+}
+
+impl InRegistries {
+    const NAMED_MAX: usize = 5;
+
+    fn new(keys: &[&RegistryKey], error: &RegistryError) -> Self {
+        let mut names: Vec<String> = keys
+            .iter()
+            .take(Self::NAMED_MAX)
+            .map(|key| format!("`{key}`"))
+            .collect();
+        if keys.len() > Self::NAMED_MAX {
+            names.push(format!("{} more", keys.len() - Self::NAMED_MAX));
+        }
+        let place = match names.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                format!("registries {} and {last}", others.join(", "))
+            }
+            _ => format!("registry {}", names.concat()),
+        };
+        Self {
+            place,
+            error: error.clone(),
+        }
+    }
 }
 
 impl Session {
-    /// Prints what could not be read, and says whether there was such.
+    /// Prints what could not be read, and says whether there was such; `is_qualified` names the registries.
     pub(super) fn print_failures<'a>(
         &self,
         failures: impl IntoIterator<Item = &'a (RegistryKey, RegistryError)>,
+        is_qualified: bool,
     ) -> bool {
         // Registries with the same credentials fail in the same words.
-        let mut said = BTreeSet::new();
-        for (_, error) in failures {
-            if said.insert(error.to_string()) {
-                self.print_error(error, error.help().as_deref());
+        let mut said: Vec<(String, Vec<&RegistryKey>, &RegistryError)> = Vec::new();
+        for (key, error) in failures {
+            let text = error.to_string();
+            match said.iter_mut().find(|(earlier, ..)| *earlier == text) {
+                Some((_, keys, _)) if keys.contains(&key) => {}
+                Some((_, keys, _)) => keys.push(key),
+                None => said.push((text, vec![key], error)),
+            }
+        }
+        for (_, keys, error) in &said {
+            let help = error.help();
+            if is_qualified {
+                self.print_error(&InRegistries::new(keys, error), help.as_deref());
+            } else {
+                self.print_error(error, help.as_deref());
             }
         }
         !said.is_empty()

@@ -103,7 +103,7 @@ async fn go_back(
     let session = job.session;
     let (sources, pace) = (Sources::default(), job.connections.puts_per_second());
     session.print_changeset_to_apply(back, &sources, &args.output, pace)?;
-    let is_qualified = back.registries.len() > 1;
+    let is_qualified = back.is_qualified();
     for left in &back.skipped {
         let address = left.address.to_text(is_qualified);
         session
@@ -120,7 +120,7 @@ async fn go_back(
         return Ok(whole);
     }
     if !args.auto_approve {
-        let prompt = render::prompt_text(&back.registries);
+        let prompt = render::prompt_text(back);
         if !approval::ask(&session.printer, &prompt, job.interrupt.token()).await? {
             session.printer.err("\nRollback cancelled.\n");
             return Ok(job.interrupt.exit().unwrap_or(Exit::Declined));

@@ -97,6 +97,9 @@ mapping! {
         external_id: Text,
         /// The name of the role's session, as the trail of API calls shows it.
         session_name: Text,
+        /// How long the role's credentials last before they are renewed: 15m to 12h, and at most 1h for a role that is taken on with the credentials of another role.
+        #[schemars(example = &"1h")]
+        duration: Text,
         /// Another endpoint than the region's own.
         #[schemars(example = "http://127.0.0.1:4566")]
         endpoint: Text,

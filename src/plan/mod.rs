@@ -69,11 +69,18 @@ pub struct PlanSource {
     pub digest: Digest,
 }
 
-/// An account's registry in one region, and how to reach it.
+/// An account's registry in one region.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Registry {
     /// Its name in the plan file.
     pub key: RegistryKey,
+    /// How it is reached.
+    pub access: Access,
+}
+
+/// What a plan file says of how a registry is reached; none of it is a secret.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Access {
     /// The region; the ambient one if absent.
     pub region: Option<Region>,
     /// The account that every answer must carry; the caller's own if absent.
@@ -89,7 +96,7 @@ pub struct Registry {
 }
 
 /// A role to take on before a registry is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AssumeRole {
     /// The role's ARN.
     pub role_arn: String,
@@ -97,7 +104,7 @@ pub struct AssumeRole {
     pub external_id: Option<String>,
     /// The name of the session, as `CloudTrail` shows it.
     pub session_name: Option<String>,
-    /// How long the credentials last, in seconds.
+    /// How long the credentials last before they are renewed, in seconds; STS's own hour if absent.
     pub duration_s: Option<u32>,
 }
 

@@ -68,7 +68,7 @@ impl Caller {
                 Ok(output) => return Ok(answer(&output)),
                 Err(failure) => failure,
             };
-            let classified = registry::classify(&failure);
+            let classified = registry::classify(&failure, None);
             if !is_passing(&classified) {
                 return Err(self.describe(&failure, &classified, None));
             }

@@ -32,7 +32,9 @@ const THROTTLES: [&str; 15] = [
 ];
 
 /// Says what an error of the SDK means.
-pub fn classify<E>(error: &SdkError<E, HttpResponse>) -> RegistryError
+///
+/// `endpoint` is the URL that was called, to be named where nobody answers there.
+pub fn classify<E>(error: &SdkError<E, HttpResponse>, endpoint: Option<&str>) -> RegistryError
 where
     E: ProvideErrorMetadata + RequestId + Error + 'static,
 {
@@ -43,7 +45,7 @@ where
             RegistryError::new(Kind::Transient, "no answer in time").caused_by(error)
         }
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-            Some(connector) => of_connection(connector),
+            Some(connector) => of_connection(connector, endpoint),
             None => RegistryError::new(Kind::Transient, "the connection failed").caused_by(error),
         },
         _ => of_preparation(error),
@@ -142,11 +144,12 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
 }
 
 /// No answer came. Why not decides: the way is not set up, nobody is there, or it broke in passing.
-fn of_connection(error: &ConnectorError) -> RegistryError {
+fn of_connection(error: &ConnectorError, endpoint: Option<&str>) -> RegistryError {
     if let Some(credentials) = find::<CredentialsError>(error) {
         return of_credentials(credentials);
     }
     let root = root_text(error);
+    let place = endpoint.map(|url| format!(" to `{url}`")).unwrap_or_default();
     let described = |kind, what: &str| RegistryError::new(kind, format!("{what}: {root}")).caused_by(error);
     if let Some(tls) = find::<rustls::Error>(error) {
         return match tls {
@@ -155,14 +158,17 @@ fn of_connection(error: &ConnectorError) -> RegistryError {
                     "if a proxy of your network signs certificates, name its authority with `--ca-bundle` or `AWS_CA_BUNDLE`",
                 )
             }
-            _ => described(Kind::Unreachable, "no TLS connection can be made"),
+            _ => described(
+                Kind::Unreachable,
+                &format!("no TLS connection{place} can be made"),
+            ),
         };
     }
     let is_connecting = find::<hyper_util::client::legacy::Error>(error)
         .is_some_and(hyper_util::client::legacy::Error::is_connect);
     let is_broken = error.is_io() || error.as_other().is_some() || find::<hyper::Error>(error).is_some();
     if is_connecting {
-        described(Kind::Unreachable, "no connection can be made")
+        described(Kind::Unreachable, &format!("no connection{place} can be made"))
     } else if error.is_timeout() {
         described(Kind::Transient, "no answer in time")
     } else if is_broken {
@@ -194,6 +200,10 @@ fn of_credential_provider(error: &CredentialsError) -> RegistryError {
         Some("AccessDenied" | "AccessDeniedException") => {
             "the role's trust policy must let the caller assume it, and the caller needs `sts:AssumeRole`"
         }
+        Some("ValidationError") => {
+            "correct what the plan file says of the role; one that is taken on with the credentials of another role has \
+             a `duration` of `1h` at most"
+        }
         _ => "get new credentials, for SSO with `aws sso login`, and run the same command again",
     };
     let kind = match kind_of(code, 400) {
@@ -203,7 +213,6 @@ fn of_credential_provider(error: &CredentialsError) -> RegistryError {
     RegistryError::new(kind, format!("no credentials could be had: {message}"))
         .answered(code, None, None)
         .with_help(help)
-        .caused_by(error)
 }
 
 fn of_preparation(error: &(dyn Error + 'static)) -> RegistryError {

@@ -17,12 +17,15 @@ use aws_sdk_ecr::Client;
 use aws_sdk_ecr::config::retry::RetryConfig;
 use aws_sdk_ecr::config::timeout::TimeoutConfig;
 use aws_sdk_ecr::config::{
-    Credentials, FrameworkMetadata, IdentityCache, SharedCredentialsProvider, SharedHttpClient,
+    Builder, Credentials, FrameworkMetadata, IdentityCache, SharedCredentialsProvider, SharedHttpClient,
     SharedIdentityCache, StalledStreamProtectionConfig,
 };
 use aws_smithy_async::time::TimeSource;
 use jiff::Timestamp;
 
+use super::credentials::keeping_credentials;
+use super::endpoint::Endpoint;
+use super::profile::check_profile;
 use super::{Kind, Rate, Registry, RegistryError, tls};
 use crate::model::{InvalidName, Region};
 use crate::plan;
@@ -30,9 +33,11 @@ use crate::plan;
 /// How registries are reached where the plan file does not say: command line and environment.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
-    /// A profile of `~/.aws/config`; the SDK's own choice (`AWS_PROFILE`) if absent. Only one that is given here is
-    /// missed where it does not exist.
+    /// A profile of `~/.aws/config`, whose credentials are taken before those of the environment; the SDK's own
+    /// choice (`AWS_PROFILE`) if absent.
     pub profile: Option<String>,
+    /// The profile that the SDK chooses, so that it is missed where it does not exist.
+    pub ambient_profile: Option<String>,
     /// The region; the SDK's own choice (`AWS_REGION`, the profile) if absent.
     pub region: Option<Region>,
     /// Another endpoint than the region's own, for ECR only.
@@ -88,6 +93,7 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             profile: None,
+            ambient_profile: None,
             region: None,
             endpoint_url: None,
             ca_bundle: None,
@@ -110,7 +116,7 @@ pub async fn connect(registry: &plan::Registry, options: &ConnectOptions) -> Res
     connect_sharing(registry, options, &mut Identities::new()).await
 }
 
-/// Reaches several registries; those of one profile get their credentials once.
+/// Reaches several registries; those of one profile and role get their credentials once.
 ///
 /// Gives one result for each, in their order.
 pub async fn connect_all(
@@ -125,35 +131,57 @@ pub async fn connect_all(
     connected
 }
 
-/// Where credentials come from, and those that came, by profile.
-type Identities = BTreeMap<Option<String>, (SharedCredentialsProvider, SharedIdentityCache)>;
+/// Where credentials come from, and those that came.
+type Identities = BTreeMap<IdentityKey, (SharedCredentialsProvider, SharedIdentityCache)>;
+
+/// What decides whose credentials they are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct IdentityKey {
+    profile: Option<String>,
+    role: Option<plan::AssumeRole>,
+}
 
 async fn connect_sharing(
     registry: &plan::Registry,
     options: &ConnectOptions,
     identities: &mut Identities,
 ) -> Result<Registry, RegistryError> {
-    let profile = registry.profile.as_ref().or(options.profile.as_ref());
-    let config = share_identity(base_config(registry, options).await?, profile, identities);
-    let config = with_role(registry, options, config).await;
+    let profile = registry.access.profile.as_ref().or(options.profile.as_ref());
+    let mut key = IdentityKey {
+        profile: profile.cloned(),
+        role: None,
+    };
+    let config = keeping_credentials(base_config(registry, options).await?);
+    let mut config = share_identity(config, &key, identities);
+    if registry.access.assume_role.is_some() {
+        config = with_role(registry, options, config).await;
+        key.role.clone_from(&registry.access.assume_role);
+        config = share_identity(config, &key, identities);
+    }
     let region = config.region().ok_or_else(no_region)?.as_ref().parse();
     let region =
         region.map_err(|error: InvalidName| RegistryError::new(Kind::Configuration, error.to_string()))?;
-    let endpoint = registry.endpoint.as_ref().or(options.endpoint_url.as_ref());
-    let client = client(&config, endpoint.map(String::as_str), options.no_sign_request);
+    let endpoint = registry
+        .access
+        .endpoint
+        .as_ref()
+        .or(options.endpoint_url.as_ref());
+    let called = Endpoint::default();
+    let client = client_config(&config, endpoint.map(String::as_str), options.no_sign_request)
+        .interceptor(called.clone());
     Ok(Registry::new(
         registry.key.clone(),
         region,
-        registry.account.clone(),
-        client,
+        registry.access.account.clone(),
+        (Client::from_conf(client.build()), called),
         options.put_rate,
-        registry.put_image_per_second,
+        registry.access.put_image_per_second,
     ))
 }
 
-/// Takes over the credentials that another registry of this profile has, or lets others take over these.
-fn share_identity(config: SdkConfig, profile: Option<&String>, identities: &mut Identities) -> SdkConfig {
-    match (identities.get(&profile.cloned()), config.credentials_provider()) {
+/// Takes over the credentials that another registry with this key has, or lets others take over these.
+fn share_identity(config: SdkConfig, key: &IdentityKey, identities: &mut Identities) -> SdkConfig {
+    match (identities.get(key), config.credentials_provider()) {
         (Some((provider, cache)), _) => {
             let builder = config.into_builder().credentials_provider(provider.clone());
             builder.identity_cache(cache.clone()).build()
@@ -162,7 +190,7 @@ fn share_identity(config: SdkConfig, profile: Option<&String>, identities: &mut 
             let cache = config
                 .identity_cache()
                 .unwrap_or_else(|| IdentityCache::lazy().build());
-            identities.insert(profile.cloned(), (provider, cache.clone()));
+            identities.insert(key.clone(), (provider, cache.clone()));
             config.into_builder().identity_cache(cache).build()
         }
         (None, None) => config,
@@ -173,7 +201,11 @@ fn share_identity(config: SdkConfig, profile: Option<&String>, identities: &mut 
 ///
 /// `endpoint` is for ECR only, as the AWS CLI's `--endpoint-url` is: roles and SSO keep their own.
 pub fn client(config: &SdkConfig, endpoint: Option<&str>, no_sign_request: bool) -> Client {
-    let mut builder = aws_sdk_ecr::config::Builder::from(config)
+    Client::from_conf(client_config(config, endpoint, no_sign_request).build())
+}
+
+fn client_config(config: &SdkConfig, endpoint: Option<&str>, no_sign_request: bool) -> Builder {
+    let mut builder = Builder::from(config)
         // The SDK's retry loses calls when many are throttled at once, and does not know ECR's codes.
         .retry_config(RetryConfig::disabled())
         // Answers are small, and the time for an attempt is limited as a whole.
@@ -184,7 +216,7 @@ pub fn client(config: &SdkConfig, endpoint: Option<&str>, no_sign_request: bool)
     if no_sign_request {
         builder = builder.allow_no_auth();
     }
-    Client::from_conf(builder.build())
+    builder
 }
 
 /// Region, credentials, timeouts and HTTP client, for ECR and for whatever else a command calls.
@@ -211,14 +243,14 @@ async fn base_config(
 }
 
 async fn with_role(registry: &plan::Registry, options: &ConnectOptions, config: SdkConfig) -> SdkConfig {
-    match &registry.assume_role {
+    match &registry.access.assume_role {
         Some(role) if !options.no_sign_request => assume_role(role, config).await,
         _ => config,
     }
 }
 
 fn region(registry: &plan::Registry, options: &ConnectOptions) -> Option<aws_config::Region> {
-    let region = registry.region.as_ref().or(options.region.as_ref())?;
+    let region = registry.access.region.as_ref().or(options.region.as_ref())?;
     Some(aws_config::Region::new(region.to_string()))
 }
 
@@ -227,7 +259,11 @@ async fn ambient_config(
     registry: &plan::Registry,
     options: &ConnectOptions,
 ) -> Result<SdkConfig, RegistryError> {
-    let endpoint = registry.endpoint.as_ref().or(options.endpoint_url.as_ref());
+    let endpoint = registry
+        .access
+        .endpoint
+        .as_ref()
+        .or(options.endpoint_url.as_ref());
     endpoint.map_or(Ok(()), |endpoint| check_endpoint(endpoint))?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(options));
     if let Ok(framework) = FrameworkMetadata::new(env!("CARGO_PKG_NAME"), Some(env!("CARGO_PKG_VERSION"))) {
@@ -237,9 +273,11 @@ async fn ambient_config(
     if let Some(region) = region(registry, options) {
         loader = loader.region(region);
     }
-    let profile = registry.profile.as_ref().or(options.profile.as_ref());
+    let profile = registry.access.profile.as_ref().or(options.profile.as_ref());
+    if let Some(named) = profile.or(options.ambient_profile.as_ref()) {
+        check_profile(named).await?;
+    }
     if let Some(profile) = profile {
-        check_profile(profile).await?;
         loader = loader.profile_name(profile);
     }
     if options.no_sign_request {
@@ -282,6 +320,11 @@ async fn http_client(options: &ConnectOptions) -> Result<SharedHttpClient, Regis
 
 /// The SDK would show the whole request instead of saying what is wrong with an endpoint.
 fn check_endpoint(endpoint: &str) -> Result<(), RegistryError> {
+    if endpoint.contains('@') {
+        // It would be written to journals.
+        let message = "an endpoint takes no user name and no password";
+        return Err(RegistryError::new(Kind::Configuration, message));
+    }
     let is_url = endpoint
         .parse::<http::Uri>()
         .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
@@ -293,40 +336,6 @@ fn check_endpoint(endpoint: &str) -> Result<(), RegistryError> {
         format!("the endpoint `{endpoint}` is not a URL"),
     )
     .with_help("an endpoint looks like `https://api.ecr.eu-west-1.amazonaws.com`"))
-}
-
-/// The SDK takes a profile that does not exist for an empty one.
-#[expect(
-    clippy::default_trait_access,
-    reason = "the SDK does not export the types of these parameters"
-)]
-async fn check_profile(profile: &str) -> Result<(), RegistryError> {
-    let (fs, env, files) = (Default::default(), Default::default(), Default::default());
-    let profiles = aws_config::profile::load(&fs, &env, &files, None)
-        .await
-        .map_err(|error| {
-            RegistryError::new(
-                Kind::Configuration,
-                format!("the AWS configuration cannot be read: {error}"),
-            )
-        })?;
-    if profiles.get_profile(profile).is_some() {
-        return Ok(());
-    }
-    let similar = profiles
-        .profiles()
-        .map(|name| (strsim::damerau_levenshtein(name, profile), name))
-        .min()
-        .filter(|(distance, _)| *distance <= 2);
-    let help = match similar {
-        Some((_, name)) => format!("is `{name}` meant?"),
-        None => "`aws configure list-profiles` shows those that exist".to_owned(),
-    };
-    Err(RegistryError::new(
-        Kind::Configuration,
-        format!("the profile `{profile}` does not exist"),
-    )
-    .with_help(help))
 }
 
 fn in_process_config(
@@ -417,7 +426,8 @@ mod tests {
             let config = base_config(&plan::Registry::default(), &options).await.unwrap();
             let provider = SharedCredentialsProvider::new(Counting(Arc::clone(&asked)));
             let config = config.into_builder().credentials_provider(provider).build();
-            let config = share_identity(config, profile.as_ref(), &mut identities);
+            let key = IdentityKey { profile, role: None };
+            let config = share_identity(config, &key, &mut identities);
             let answer = client(&config, None, false)
                 .list_images()
                 .repository_name("shop/api");
@@ -435,8 +445,12 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_work_is_said_before_any_call() {
         for endpoint in ["", "api.ecr", "ftp://api.ecr", "http://", "no url"] {
-            let registry = plan::Registry {
+            let access = plan::Access {
                 endpoint: Some(endpoint.to_owned()),
+                ..plan::Access::default()
+            };
+            let registry = plan::Registry {
+                access,
                 ..plan::Registry::default()
             };
             let error = refused(&registry).await;
@@ -445,8 +459,12 @@ mod tests {
                 format!("the endpoint `{endpoint}` is not a URL")
             );
         }
-        let registry = plan::Registry {
+        let access = plan::Access {
             profile: Some("no-such-profile".to_owned()),
+            ..plan::Access::default()
+        };
+        let registry = plan::Registry {
+            access,
             ..plan::Registry::default()
         };
         let error = refused(&registry).await;

@@ -5,10 +5,13 @@
 use std::sync::{Arc, OnceLock};
 
 use aws_sdk_ecr::Client;
+use aws_sdk_ecr::config::http::HttpResponse;
+use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecr::operation::RequestId;
 use aws_sdk_ecr::types::{DescribeImagesFilter, ImageIdentifier, ImageStatusFilter, ListImagesFilter};
 
 use super::classify::{classify, unexpected};
+use super::endpoint::Endpoint;
 use super::operation::PerOperation;
 use super::retry::retry;
 use super::{Attempted, CallContext, Counts, Kind, Operation, Pace, Rate, RegistryError, Turn};
@@ -52,6 +55,7 @@ struct Shared {
     key: RegistryKey,
     region: Region,
     client: Client,
+    endpoint: Endpoint,
     pinned: Option<AccountId>,
     account: OnceLock<AccountId>,
     paces: PerOperation<Pace>,
@@ -91,15 +95,15 @@ pub struct Deleted {
 }
 
 impl Registry {
-    /// A registry reached through this client.
+    /// A registry reached through this client, which remembers where its calls go.
     ///
     /// `account` is sent with every call and must be in every answer; `put_rate` and `puts_per_second_max` pace
     /// `PutImage`, while other operations go unlimited until one is throttled.
-    pub fn new(
+    pub(super) fn new(
         key: RegistryKey,
         region: Region,
         account: Option<AccountId>,
-        client: Client,
+        (client, endpoint): (Client, Endpoint),
         put_rate: Rate,
         puts_per_second_max: Option<f64>,
     ) -> Self {
@@ -111,6 +115,7 @@ impl Registry {
             key,
             region,
             client,
+            endpoint,
             pinned: account,
             account: OnceLock::new(),
             paces: PerOperation::new(pace),
@@ -160,7 +165,22 @@ impl Registry {
     where
         F: Future<Output = Result<T, RegistryError>>,
     {
-        retry(self.key(), self.pace(operation), context, attempt).await
+        let called = retry(self.key(), self.pace(operation), context, attempt).await;
+        called.map_err(|error| self.doubt_pin(operation, error))
+    }
+
+    /// Whoever may not call a pinned account has perhaps pinned the wrong one.
+    fn doubt_pin(&self, operation: Operation, error: RegistryError) -> RegistryError {
+        match &self.0.pinned {
+            Some(account) if error.kind() == Kind::Denied => {
+                let action = operation.iam_action();
+                error.with_help(format!(
+                    "`account` in the plan file says {account}: correct it or the credentials; if both are right, these \
+                     need `{action}` there"
+                ))
+            }
+            _ => error,
+        }
     }
 
     /// Describes these repositories, at most 100.
@@ -203,7 +223,11 @@ impl Registry {
         let at = |error: RegistryError| error.during(Operation::DescribeRepositories, None);
         let answer = settle(
             turn,
-            request.send().await.map_err(|error| classify(&error)).map_err(at),
+            request
+                .send()
+                .await
+                .map_err(|error| self.failure(&error))
+                .map_err(at),
         )?;
         let found = answer.repositories.unwrap_or_default();
         self.check_account(found.iter().map(|found| found.registry_id.as_deref()))
@@ -240,7 +264,11 @@ impl Registry {
         let at = |error: RegistryError| error.during(Operation::ListImages, Some(repository));
         let answer = settle(
             turn,
-            request.send().await.map_err(|error| classify(&error)).map_err(at),
+            request
+                .send()
+                .await
+                .map_err(|error| self.failure(&error))
+                .map_err(at),
         )?;
         let found = answer.image_ids.unwrap_or_default();
         let items = found
@@ -305,7 +333,11 @@ impl Registry {
         let at = |error: RegistryError| error.during(Operation::DescribeImages, Some(repository));
         let answer = settle(
             turn,
-            request.send().await.map_err(|error| classify(&error)).map_err(at),
+            request
+                .send()
+                .await
+                .map_err(|error| self.failure(&error))
+                .map_err(at),
         )?;
         let found = answer.image_details.unwrap_or_default();
         self.check_account(found.iter().map(|found| found.registry_id.as_deref()))
@@ -340,7 +372,11 @@ impl Registry {
         let at = |error: RegistryError| error.during(Operation::BatchGetImage, Some(repository));
         let answer = settle(
             turn,
-            request.send().await.map_err(|error| classify(&error)).map_err(at),
+            request
+                .send()
+                .await
+                .map_err(|error| self.failure(&error))
+                .map_err(at),
         )?;
         let found = answer.images.unwrap_or_default();
         self.check_account(found.iter().map(|found| found.registry_id.as_deref()))
@@ -377,7 +413,11 @@ impl Registry {
         };
         let answer = settle(
             turn,
-            request.send().await.map_err(|error| classify(&error)).map_err(at),
+            request
+                .send()
+                .await
+                .map_err(|error| self.failure(&error))
+                .map_err(at),
         )?;
         let request_id = answer.request_id().map(ToOwned::to_owned);
         let registry_id = answer
@@ -411,7 +451,11 @@ impl Registry {
         };
         let answer = settle(
             turn,
-            request.send().await.map_err(|error| classify(&error)).map_err(at),
+            request
+                .send()
+                .await
+                .map_err(|error| self.failure(&error))
+                .map_err(at),
         )?;
         let request_id = answer.request_id().map(ToOwned::to_owned);
         Ok(Deleted {
@@ -424,6 +468,13 @@ impl Registry {
             failures: answer.failures.into_iter().flatten().map(Failure::from).collect(),
             request_id,
         })
+    }
+
+    fn failure<E>(&self, error: &SdkError<E, HttpResponse>) -> RegistryError
+    where
+        E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
+    {
+        classify(error, self.0.endpoint.url())
     }
 
     fn registry_id(&self) -> Option<String> {

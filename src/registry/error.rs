@@ -96,6 +96,11 @@ impl Kind {
         }
     }
 
+    /// Whether a write that failed so may have taken effect all the same.
+    pub fn may_have_taken_effect(self) -> bool {
+        matches!(self, Self::Transient | Self::UnexpectedAnswer)
+    }
+
     /// Whether every further call must be expected to fail the same way.
     pub fn ends_the_run(self) -> bool {
         matches!(

@@ -4,14 +4,18 @@
 //! of the operation's [`Pace`]; the turn is spent on exactly one call, such as [`Registry::put_image`]. So no call
 //! can be made that the pace does not know of.
 
+mod access;
 mod classify;
 mod config;
 mod context;
+mod credentials;
 mod ecr;
+mod endpoint;
 mod error;
 mod observe;
 mod operation;
 mod pace;
+mod profile;
 mod read;
 mod retry;
 mod search;
@@ -19,6 +23,7 @@ mod search;
 mod testing;
 mod tls;
 
+pub use access::{Access, AccessQuestion, ActionAccess, Verdict, check_access};
 pub use classify::classify;
 pub use config::{ConnectOptions, InProcess, client, connect, connect_all, sdk_config};
 pub use context::{CallContext, Observer, Retry};

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// How fast calls may go at first, and how the quota is searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Rate {
-    /// Finds the quota slowly and stays a tenth under it, since every push of the account shares it.
+    /// Finds the quota gently and stays a tenth under it, since every push of the account shares it.
     #[default]
     Auto,
     /// Finds the quota quickly and uses all of it.
@@ -100,6 +100,9 @@ enum Phase {
     Look { quota: f64 },
 }
 
+/// Growth per second of `auto` until the first throttle.
+const GROWTH_AUTO: f64 = 1.25;
+
 /// How long `max` takes to double its rate.
 const DOUBLING_S: f64 = 1.25;
 
@@ -175,7 +178,7 @@ impl Search {
         }
         let grown = match self.phase {
             Phase::Ramp => match self.rate {
-                Rate::Auto => self.per_second + 0.25 * elapsed_s,
+                Rate::Auto => self.per_second * GROWTH_AUTO.powf(elapsed_s),
                 Rate::Max => self.per_second * (elapsed_s / DOUBLING_S).exp2(),
                 Rate::Fixed(_) | Rate::Unlimited => self.per_second,
             },

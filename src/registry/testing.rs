@@ -67,8 +67,12 @@ impl Scripted {
     }
 
     pub(super) async fn registry(&self, account: Option<&str>) -> Registry {
-        let registry = plan::Registry {
+        let access = plan::Access {
             account: account.map(|account| account.parse().unwrap()),
+            ..plan::Access::default()
+        };
+        let registry = plan::Registry {
+            access,
             ..plan::Registry::default()
         };
         connect(&registry, &self.options()).await.unwrap()

@@ -6,7 +6,7 @@
 use anstyle::Style;
 
 use super::grouping::{self, Entry, Kind};
-use super::summary::{facts_line, is_qualified, plan_line, sections};
+use super::summary::{facts_line, plan_line, sections};
 use super::text::{self, Look, counted, escape, len, push};
 use crate::changeset::{Change, Changeset};
 use crate::model::Digest;
@@ -59,7 +59,7 @@ pub fn changeset_text(changeset: &Changeset, view: &ChangesetView<'_>) -> String
         }
         let entries = grouping::list(&section.changes, lines_max);
         has_groups |= entries.iter().any(|entry| !entry.is_single());
-        push_entries(&mut out, &entries, is_qualified(changeset), view.look);
+        push_entries(&mut out, &entries, changeset.is_qualified(), view.look);
         out.push('\n');
     }
     if has_groups {
@@ -242,7 +242,7 @@ fn push_skipped(out: &mut String, changeset: &Changeset, view: &ChangesetView<'_
         return;
     }
     let rows = changeset.skipped.iter().map(|skipped| {
-        let address = skipped.address.to_text(is_qualified(changeset));
+        let address = skipped.address.to_text(changeset.is_qualified());
         (address, escape(&skipped.why.to_string()).into_owned())
     });
     push_table(out, "Skipped:", rows);
@@ -253,7 +253,7 @@ fn push_unchanged(out: &mut String, changeset: &Changeset) {
         return;
     }
     let rows = changeset.unchanged.iter().map(|unchanged| {
-        let address = unchanged.address.to_text(is_qualified(changeset));
+        let address = unchanged.address.to_text(changeset.is_qualified());
         (
             address,
             unchanged.digest.map_or_else(|| "already gone".to_owned(), short),

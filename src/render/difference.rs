@@ -9,7 +9,7 @@ const LISTED_MAX: usize = 20;
 
 /// Lists what a changeset does otherwise than the one that was reviewed, a line each.
 pub fn differences_text(differences: &[Difference], changeset: &Changeset) -> String {
-    let is_qualified = super::summary::is_qualified(changeset);
+    let is_qualified = changeset.is_qualified();
     let mut out = String::new();
     for difference in differences.iter().take(LISTED_MAX) {
         let address = difference.address.to_text(is_qualified);
@@ -23,7 +23,7 @@ pub fn differences_text(differences: &[Difference], changeset: &Changeset) -> St
         push(&mut out, format_args!("  … and {more} more\n"));
     }
     if differences.is_empty() {
-        out.push_str("  the same changes with other stages, requirements or limits\n");
+        out.push_str("  the same changes with other stages, requirements, limits or ways to a registry\n");
     }
     out
 }

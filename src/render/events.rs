@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::grouping::Kind;
 use super::outcome::{OutcomeCounts, cause};
 use super::progress::ProgressStatus;
-use super::summary::{is_qualified, plan_line};
+use super::summary::plan_line;
 use super::text::{escape, escape_json};
 use crate::changeset::file::{ActionName, DiagnosticRecord};
 use crate::changeset::{Action, Changeset, Counts};
@@ -138,7 +138,7 @@ impl EventLines {
     /// Remembers what the changes are, since events only name addresses.
     pub fn new(changeset: &Changeset) -> Self {
         Self {
-            is_qualified: is_qualified(changeset),
+            is_qualified: changeset.is_qualified(),
             actions: changeset
                 .changes
                 .iter()
@@ -214,7 +214,7 @@ impl EventLines {
             ending: match outcome.ending {
                 Ending::Finished => EndingName::Finished,
                 Ending::Stopped => EndingName::Stopped,
-                Ending::Hopeless(_) => EndingName::Hopeless,
+                Ending::Hopeless { .. } => EndingName::Hopeless,
                 Ending::OutOfTime => EndingName::OutOfTime,
                 Ending::Interrupted => EndingName::Interrupted,
             },

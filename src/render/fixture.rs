@@ -5,6 +5,7 @@ use crate::changeset::{
 };
 use crate::diagnostic::{Code, Diagnostic, Sources, Span};
 use crate::model::{Address, Digest, RegistryKey, Tag};
+use crate::plan::Access;
 
 /// What a hostile name may hold.
 pub(super) const HOSTILE: &str =
@@ -76,8 +77,9 @@ pub(super) fn removed(at: &str, before: &str, target: &str) -> Change {
 pub(super) fn registry(key: &str, region: &str) -> RegistryIdentity {
     RegistryIdentity {
         key: key.parse::<RegistryKey>().unwrap(),
-        account: "123456789012".parse().unwrap(),
-        region: region.parse().unwrap(),
+        account: Some("123456789012".parse().unwrap()),
+        region: Some(region.parse().unwrap()),
+        access: Access::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::diagnostic::diagnostics_text;
 use super::grouping::Kind;
 use super::markdown::PageView;
-use super::summary::{facts_line, is_qualified, place, plan_line};
+use super::summary::{facts_line, place, plan_line};
 use super::text::{Look, escape, escape_json, push};
 use crate::changeset::{Changeset, Counts};
 use crate::diagnostic::Sources;
@@ -107,7 +107,7 @@ fn properties(changeset: &Changeset, view: &PageView<'_>) -> String {
         );
     };
     for registry in &changeset.registries {
-        if is_qualified(changeset) {
+        if changeset.is_qualified() {
             row(&format!("Registry {}", registry.key), &place(registry));
         } else {
             row("Registry", &place(registry));
@@ -151,7 +151,7 @@ fn embedded(data: &Value) -> String {
 
 /// What the page's script reads. Rows are lists, and rules and registries numbers: ten thousand changes add up.
 fn data(changeset: &Changeset) -> Value {
-    let is_qualified = is_qualified(changeset);
+    let is_qualified = changeset.is_qualified();
     let registries: Vec<&RegistryKey> = changeset
         .registries
         .iter()

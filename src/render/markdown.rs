@@ -7,7 +7,7 @@ use super::changeset::{group_cell, reason, short};
 use super::diagnostic::diagnostic_text;
 use super::grouping::{self, Entry, Kind};
 use super::outcome::{OutcomeCounts, OutcomeView, outcome_text};
-use super::summary::{facts_line, is_qualified, plan_line, sections, skipped_by_reason};
+use super::summary::{facts_line, plan_line, sections, skipped_by_reason};
 use super::text::{Look, counted, escape, len};
 use crate::changeset::{Action, Changeset, Counts};
 use crate::diagnostic::{Diagnostic, Sources};
@@ -38,13 +38,7 @@ pub struct PageView<'a> {
 
 /// Writes a changeset as Markdown: counts, what there is to say about the plan, grouped changes, then all of them.
 pub fn changeset_markdown(changeset: &Changeset, sources: &Sources, view: &PageView<'_>) -> String {
-    let mut page = Page::default();
-    let name = changeset
-        .name
-        .as_deref()
-        .map(|name| format!(" {}", code_span(name)))
-        .unwrap_or_default();
-    page.line(&format!("### ecr-retag plan{name}\n"));
+    let mut page = Page::headed("plan", changeset);
     page.line(&format!("**{}**\n", plan_line(changeset)));
     push_registries(&mut page, changeset);
     page.line(&format!("{}\n", facts_line(changeset, view.puts_per_second)));
@@ -59,13 +53,7 @@ pub fn changeset_markdown(changeset: &Changeset, sources: &Sources, view: &PageV
 
 /// Writes what an apply has done as Markdown.
 pub fn outcome_markdown(changeset: &Changeset, outcome: &Outcome, carry_on: Option<&str>) -> String {
-    let mut page = Page::default();
-    let name = changeset
-        .name
-        .as_deref()
-        .map(|name| format!(" {}", code_span(name)))
-        .unwrap_or_default();
-    page.line(&format!("### ecr-retag apply{name}\n"));
+    let mut page = Page::headed("apply", changeset);
     page.line(&format!("**{}**\n", OutcomeCounts::of(changeset, outcome).line()));
     let view = OutcomeView {
         look: Look::default(),
@@ -79,10 +67,19 @@ pub fn outcome_markdown(changeset: &Changeset, outcome: &Outcome, carry_on: Opti
 }
 
 /// Markdown that grows up to its limit, whole lines at a time.
-#[derive(Default)]
 struct Page(String);
 
 impl Page {
+    /// A page under a heading with the command and the plan's name.
+    fn headed(command: &str, changeset: &Changeset) -> Self {
+        let name = changeset
+            .name
+            .as_deref()
+            .map(|name| format!(" {}", code_span(name)))
+            .unwrap_or_default();
+        Self(format!("### ecr-retag {command}{name}\n\n"))
+    }
+
     fn line(&mut self, line: &str) {
         self.0.push_str(line);
         self.0.push('\n');
@@ -175,7 +172,7 @@ fn push_changes(page: &mut Page, changeset: &Changeset) {
     }
     let sections = sections(changeset);
     let lines_max = (GROUPS_LINES_MAX / sections.len().max(1)).max(4);
-    let is_qualified = is_qualified(changeset);
+    let is_qualified = changeset.is_qualified();
     let mut grouped = Vec::new();
     let mut all = Vec::new();
     for section in &sections {
@@ -254,7 +251,7 @@ fn push_skipped(page: &mut Page, changeset: &Changeset) {
             let why = skipped.why.to_string();
             format!(
                 "{}   {}",
-                skipped.address.to_text(is_qualified(changeset)),
+                skipped.address.to_text(changeset.is_qualified()),
                 escape(&why)
             )
         })

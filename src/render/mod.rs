@@ -1,5 +1,6 @@
 //! Everything that is printed: pure views from data to text, and [`Printer`], which alone writes it.
 
+mod access;
 mod changeset;
 #[cfg(test)]
 mod compatibility;
@@ -25,6 +26,7 @@ mod summary;
 mod text;
 mod validation;
 
+pub use access::{access_json, access_text};
 pub use changeset::{ChangesetView, changeset_text};
 pub use diagnostic::diagnostics_text;
 pub use difference::differences_text;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::message::push_help;
-use super::summary::is_qualified;
+use super::summary::place;
 use super::text::{self, Look, counted, escape, push};
 use crate::changeset::{Action, Change, Changeset, Counts};
 use crate::event::{CallCount, ChangeResult, Ending, Failure, NotAttempted, Outcome};
 use crate::model::Digest;
+use crate::model::RegistryKey;
 
 /// The addresses that are listed under one cause; the journal has all.
 const ADDRESSES_MAX: usize = 20;
@@ -43,8 +44,12 @@ pub struct OutcomeCounts {
 impl OutcomeCounts {
     /// Counts how the changes ended; `results` are in their order.
     pub fn of(changeset: &Changeset, outcome: &Outcome) -> Self {
+        Self::count(results(changeset, outcome))
+    }
+
+    fn count<'a>(results: impl Iterator<Item = (&'a Change, &'a ChangeResult)>) -> Self {
         let mut counts = Self::default();
-        for (change, result) in results(changeset, outcome) {
+        for (change, result) in results {
             match result {
                 ChangeResult::Done => match change.action {
                     Action::Create { .. } => counts.done.creates += 1,
@@ -67,6 +72,15 @@ impl OutcomeCounts {
 
     /// The line that other programs look for.
     pub fn line(&self) -> String {
+        let word = if self.is_complete() {
+            "complete"
+        } else {
+            "incomplete"
+        };
+        format!("Apply {word}! Tags: {}.", self.words())
+    }
+
+    fn words(&self) -> String {
         let Self {
             done,
             failed,
@@ -80,13 +94,10 @@ impl OutcomeCounts {
                 moves,
                 removes,
             } = done;
-            format!("Apply complete! Tags: {creates} added, {moves} changed, {removes} destroyed.")
+            format!("{creates} added, {moves} changed, {removes} destroyed")
         } else {
             let applied = done.total();
-            format!(
-                "Apply incomplete! Tags: {applied} applied, {failed} failed, {stale} stale, {not_attempted} not \
-                 attempted."
-            )
+            format!("{applied} applied, {failed} failed, {stale} stale, {not_attempted} not attempted")
         }
     }
 }
@@ -102,6 +113,7 @@ pub fn outcome_text(changeset: &Changeset, outcome: &Outcome, view: &OutcomeView
         text::ERROR
     };
     push(&mut out, format_args!("{}\n", look.paint(style, counts.line())));
+    push_registries(&mut out, changeset, outcome);
     if counts.already_done > 0 {
         let tags = counted(counts.already_done, "tag was", "tags were");
         push(&mut out, format_args!("{tags} right already.\n"));
@@ -116,6 +128,21 @@ pub fn outcome_text(changeset: &Changeset, outcome: &Outcome, view: &OutcomeView
         push(&mut out, format_args!("\nTo carry on:\n  {}\n", escape(command)));
     }
     out
+}
+
+/// A line for each registry, where there are several.
+fn push_registries(out: &mut String, changeset: &Changeset, outcome: &Outcome) {
+    if !changeset.is_qualified() {
+        return;
+    }
+    for registry in changeset.registries_to_change() {
+        let here = results(changeset, outcome).filter(|(change, _)| change.address.registry == registry.key);
+        let words = OutcomeCounts::count(here).words();
+        push(
+            out,
+            format_args!("  {} in {}: {words}\n", registry.key, place(registry)),
+        );
+    }
 }
 
 fn results<'a>(
@@ -157,8 +184,12 @@ fn push_ending(out: &mut String, ending: &Ending, is_complete: bool, look: Look)
         }
         Ending::OutOfTime => ("the time of `--max-duration` is over".to_owned(), None),
         Ending::Interrupted => ("interrupted; the calls in flight were awaited".to_owned(), None),
-        Ending::Hopeless(failure) => (
-            format!("every call fails alike: {}", cause(failure)),
+        Ending::Hopeless { registries, failure } => (
+            format!(
+                "every call{} fails alike: {}",
+                to_registries(registries),
+                cause(failure)
+            ),
             failure.help.as_deref(),
         ),
     };
@@ -173,6 +204,16 @@ fn push_ending(out: &mut String, ending: &Ending, is_complete: bool, look: Look)
     push_help(out, help);
 }
 
+/// Says which registries are meant; nothing for all of them.
+fn to_registries(registries: &[RegistryKey]) -> String {
+    let names: Vec<String> = registries.iter().map(|key| format!("`{key}`")).collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!(" to {only}"),
+        Some((last, others)) => format!(" to {} and {last}", others.join(", ")),
+    }
+}
+
 /// What a reader is told together: changes that did not succeed for one cause.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Cause {
@@ -183,7 +224,7 @@ enum Cause {
 }
 
 fn push_causes(out: &mut String, changeset: &Changeset, outcome: &Outcome, view: &OutcomeView<'_>) {
-    let is_qualified = is_qualified(changeset);
+    let is_qualified = changeset.is_qualified();
     let mut causes: BTreeMap<Cause, Vec<(String, String)>> = BTreeMap::new();
     for (change, result) in results(changeset, outcome) {
         let Some((cause, detail)) = explain(change, result) else {
@@ -441,7 +482,13 @@ mod tests {
         };
         let text = outcome_text(
             &fixture::cutover(),
-            &outcome(results, Ending::Hopeless(failure)),
+            &outcome(
+                results,
+                Ending::Hopeless {
+                    registries: Vec::new(),
+                    failure,
+                },
+            ),
             &view,
         );
         assert!(

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 
 use super::text::{self, counted, push};
 use crate::changeset::{Change, Changeset, Counts, RegistryIdentity, SkipReason};
-use crate::model::RegistryKey;
+use crate::model::{AccountId, Region, RegistryKey};
 
-/// Whether addresses carry the registry's name.
-pub(super) fn is_qualified(changeset: &Changeset) -> bool {
-    changeset.registries.len() > 1
-}
-
-/// `ACCOUNT/REGION`.
+/// `ACCOUNT/REGION`; `-` for what is not known.
 pub(super) fn place(registry: &RegistryIdentity) -> String {
-    format!("{}/{}", registry.account, registry.region)
+    let account = registry.account.as_ref().map_or("-", AccountId::as_str);
+    let region = registry.region.as_ref().map_or("-", Region::as_str);
+    format!("{account}/{region}")
 }
 
 /// The changes of one registry.

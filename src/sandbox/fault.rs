@@ -127,6 +127,9 @@ pub enum Action {
     Truncate,
     /// The call takes effect and is answered with 200 and a body that is not JSON.
     Garbage,
+    /// The call takes effect, and the manifests in its answer end with one more line break, so that their digests
+    /// are others: what a proxy does that writes JSON anew.
+    Reformat,
     /// Someone else writes right before the call.
     Writer(Writer),
     /// A quota changes before the call.
@@ -249,6 +252,7 @@ pub(super) enum Spoil {
     Drop,
     Truncate,
     Garbage,
+    Reformat,
 }
 
 impl Faults {
@@ -367,6 +371,7 @@ impl Verdict {
             Action::DropAfter => self.spoil = self.spoil.or(Some(Spoil::Drop)),
             Action::Truncate => self.spoil = self.spoil.or(Some(Spoil::Truncate)),
             Action::Garbage => self.spoil = self.spoil.or(Some(Spoil::Garbage)),
+            Action::Reformat => self.spoil = self.spoil.or(Some(Spoil::Reformat)),
             Action::Writer(writer) => self.writers.push(writer),
             Action::Quota(quota) => self.quotas.push(quota),
         }

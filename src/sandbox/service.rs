@@ -94,6 +94,7 @@ impl Service {
         let reply = match (self.reply(incoming, &mut received, now, &request_id), spoil) {
             (_, Some(Spoil::Drop)) => None,
             (Some(_), Some(Spoil::Garbage)) => Some(Reply::garbage()),
+            (Some(reply), Some(Spoil::Reformat)) => Some(reply.with_manifests_reformatted()),
             (reply, _) => reply,
         };
         let mut call = received.call;

@@ -240,10 +240,8 @@ fn an_endpoint_that_is_down_is_one_error() {
     drop(listener);
     let arguments = format!("plan cut.yaml --region us-east-1 --endpoint-url http://{address}");
     let said = folder.run(&arguments).ends_with(1);
-    assert!(
-        said.err.starts_with("Error: no connection can be made"),
-        "{}",
-        said.err
-    );
+    let message = format!("Error: no connection to `http://{address}` can be made: ");
+    assert!(said.err.starts_with(&message), "{}", said.err);
+    assert!(said.err.contains("\n  help: check the endpoint"), "{}", said.err);
     assert_eq!(said.err.matches("Error: ").count(), 1, "{}", said.err);
 }

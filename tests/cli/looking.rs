@@ -104,6 +104,30 @@ fn explain_tells_the_story_of_one_tag() {
 }
 
 #[test]
+fn a_warning_is_not_why_a_tag_stays() {
+    let folder = Folder::seeded();
+    folder.file(
+        "plan.yaml",
+        "version: 1
+rules:
+  - { name: swap, repositories: web/checkout, from: green, to: blue }
+  - { name: back, repositories: web/checkout, from: blue, to: green }
+  - { name: latest, repositories: web/checkout, from: v3.2.7, to: latest, backup: { latest: previous } }
+",
+    );
+    let said = folder
+        .run("explain plan.yaml web/checkout:previous --sandbox")
+        .succeeds();
+    assert!(said.err.contains("[plan/reads-what-it-moves]"), "{}", said.err);
+    assert!(
+        said.out
+            .starts_with("web/checkout:previous does not exist, and no rule makes it anything else."),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
 fn explain_says_what_is_wrong_with_an_address() {
     let folder = Folder::seeded();
     let plan = example("release-cutover");

@@ -14,25 +14,26 @@ fn yaml(path: &str) -> Value {
     to_json(&ecr_retag::yaml::parse(&text).unwrap())
 }
 
+/// Puts a program into the folder's `bin`.
+fn program(folder: &Folder, name: &str, script: &str) {
+    let path = format!("bin/{name}");
+    folder.file(&path, script);
+    fs::set_permissions(folder.path(&path), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// A folder with `ecr-retag` on the sandbox, and a `gh` that writes down how it is called and answers from `gh.answers`.
 fn runner() -> Folder {
     let folder = Folder::seeded();
     let binary = env!("CARGO_BIN_EXE_ecr-retag");
-    let program = |name: &str, script: &str| {
-        folder.file(&format!("bin/{name}"), script);
-        fs::set_permissions(
-            folder.path(&format!("bin/{name}")),
-            fs::Permissions::from_mode(0o755),
-        )
-        .unwrap();
-    };
     program(
+        &folder,
         "ecr-retag",
         &format!(
             "#!/bin/bash\ncase \"$1\" in show) exec {binary} \"$@\" ;; *) exec {binary} \"$@\" --sandbox ;; esac\n"
         ),
     );
     program(
+        &folder,
         "gh",
         "#!/bin/bash\nprintf '%s\\n' \"$*\" >> gh.calls\n\
          for argument; do case \"$argument\" in body=@*) cp \"${argument#body=@}\" comment.md ;; esac; done\n\
@@ -203,6 +204,49 @@ fn every_output_of_the_action_is_one_that_the_program_writes() {
     let mut declared: Vec<&String> = action["outputs"].as_object().unwrap().keys().collect();
     declared.sort_unstable();
     assert_eq!(declared, written);
+}
+
+/// Runs a script where there is no `ecr-retag`, and a `cargo` that writes down how it is called.
+fn install(script: &str, variable: (&str, &str)) -> (Folder, Run) {
+    let folder = Folder::new();
+    program(
+        &folder,
+        "cargo",
+        "#!/bin/bash\nprintf '%s\\n' \"$*\" > cargo.calls\n",
+    );
+    let path = format!("{}:/usr/bin:/bin", folder.path("bin").display());
+    let folder = folder.with("PATH", &path).with(variable.0, variable.1);
+    let mut command = folder.command("bash");
+    let run = command
+        .args(["-e", "-o", "pipefail", "-c", script])
+        .output()
+        .unwrap()
+        .into();
+    (folder, run)
+}
+
+#[test]
+fn what_is_not_there_is_installed() {
+    let action = yaml("action.yml");
+    let script = action["runs"]["steps"][1]["run"].as_str().unwrap();
+    let (folder, run) = install(script, ("SOURCE", "/action"));
+    run.succeeds();
+    assert_eq!(folder.read("cargo.calls"), "install --locked --path /action\n");
+
+    let template = yaml("ci/gitlab.yml");
+    let script = template[".ecr-retag"]["before_script"][0].as_str().unwrap();
+    let (folder, run) = install(script, ("ECR_RETAG_SOURCE", "https://git.example/tools"));
+    run.succeeds();
+    assert_eq!(
+        folder.read("cargo.calls"),
+        "install --locked --git https://git.example/tools\n"
+    );
+    let declared = template["variables"]["ECR_RETAG_SOURCE"]["value"]
+        .as_str()
+        .unwrap();
+    let (_, run) = install(script, ("ECR_RETAG_SOURCE", declared));
+    let run = run.ends_with(64);
+    assert!(run.err.starts_with("Error: set ECR_RETAG_SOURCE"), "{}", run.err);
 }
 
 #[test]

@@ -17,6 +17,10 @@ REGION = "us-east-1"
 STARTS_WITHIN_S = 60
 
 
+class Missing(Exception):
+    """A program that a test needs is not on this machine."""
+
+
 class World:
     """A folder and the servers that were started in it; both are gone afterwards."""
 

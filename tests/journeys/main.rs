@@ -11,6 +11,10 @@
 mod calls;
 mod histories;
 mod kinds;
+mod loopback;
+mod outcomes;
+mod quota;
 mod replay;
+mod rollback;
 mod support;
 mod survival;

@@ -3,123 +3,15 @@
 //! `SURVIVAL_KILLS=100` kills more often than usual.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use ecr_retag::apply::journal::{Fate, Record};
-use ecr_retag::sandbox::serve::serve;
-use ecr_retag::sandbox::{self, Faults, Quotas, Sandbox, State, seed};
-use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{owner, tags};
+use crate::loopback::{Loopback, ended};
 
-const PLAN: &str =
-    "version: 1\nrules:\n- { name: all, repositories: shop/api, from: 't*', to: 'n-${tag}' }\n";
 const KILLS: usize = 5;
-
-/// A sandbox of this process that other processes reach.
-struct Loopback {
-    sandbox: Sandbox,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Loopback {
-    /// Serves one repository with so many tags to copy.
-    async fn start(tags: usize) -> Self {
-        let mut yaml = "repositories:\n- names: [shop/api]\n  images:\n".to_owned();
-        for tag in 0..tags {
-            writeln!(yaml, "  - {{ name: i{tag}, tags: [t{tag}] }}").unwrap();
-        }
-        let mut state = State::new();
-        seed::plant(&seed::parse(&yaml).unwrap(), &owner(), &mut state).unwrap();
-        #[expect(clippy::disallowed_methods, reason = "the program signs by the real time")]
-        let sandbox = Sandbox::new(state, Faults::none(), Arc::new(Timestamp::now));
-        sandbox.set_quotas(Quotas::none());
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let served = sandbox.clone();
-        tokio::spawn(async move {
-            let on_ready = |address: std::net::SocketAddr| sender.send(address.port()).unwrap();
-            serve(served, 0, on_ready, std::future::pending()).await
-        });
-        let folder = tempfile::tempdir().unwrap();
-        let mut file = std::fs::File::create(folder.path().join("plan.yaml")).unwrap();
-        file.write_all(PLAN.as_bytes()).unwrap();
-        let port = receiver.await.unwrap();
-        Self {
-            sandbox,
-            port,
-            folder,
-        }
-    }
-
-    /// Begins to apply the plan.
-    fn apply(&self, more: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_ecr-retag"))
-            .args(["apply", "plan.yaml", "--auto-approve", "--quiet"])
-            .args(["--endpoint-url", &format!("http://127.0.0.1:{}", self.port)])
-            .args(more)
-            .current_dir(self.folder.path())
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_REGION", sandbox::DEFAULT_REGION)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    }
-
-    fn puts(&self) -> u64 {
-        self.sandbox
-            .tallies()
-            .get("PutImage")
-            .map_or(0, |tally| tally.took_effect)
-    }
-
-    /// Waits until so many tags were written.
-    async fn until_written(&self, puts: u64) {
-        while self.puts() < puts {
-            sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    fn journals(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.folder.path().join(".ecr-retag/journals"));
-        let paths = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
-        paths.collect()
-    }
-
-    fn record(&self) -> Record {
-        let [path] = self.journals().try_into().unwrap();
-        Record::parse(&std::fs::read(path).unwrap()).unwrap()
-    }
-
-    /// The tags that were copied, each to its own image.
-    fn copied(&self) -> BTreeSet<String> {
-        let tags = tags(&self.sandbox, "shop/api");
-        let copied = tags.iter().filter_map(|(tag, digest)| {
-            let source = tag.as_str().strip_prefix("n-")?;
-            assert_eq!(tags.get(source), Some(digest), "{tag}");
-            Some(tag.to_string())
-        });
-        copied.collect()
-    }
-}
-
-async fn ended(child: &mut Child) -> ExitStatus {
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
-}
 
 /// Sends a signal to a process of ours.
 fn signal(child: &Child, name: &str) {

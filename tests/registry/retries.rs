@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ecr_retag::registry::{CallContext, Kind, Observer, Operation, Rate, Retry};
+use ecr_retag::registry::{CallContext, FetchedImage, Kind, Observer, Operation, Rate, Registry, Retry};
 use ecr_retag::sandbox::fault::{Action, FaultRule, Match, Throttle};
 use ecr_retag::sandbox::{FaultPlan, Faults, Quota};
 use futures::future::join_all;
@@ -175,6 +175,25 @@ async fn a_call_under_way_is_awaited_when_the_run_is_cancelled() {
     assert_eq!(listed.unwrap(), 1);
 }
 
+/// Puts so many new tags on an image, sixteen calls in flight.
+async fn put_by_sixteen_workers(registry: &Registry, image: &FetchedImage, tags: u32) {
+    let (begun, context) = (AtomicU32::new(0), CallContext::new(1));
+    let worker = || async {
+        loop {
+            let number = begun.fetch_add(1, Ordering::Relaxed);
+            if number >= tags {
+                return;
+            }
+            let tag = tag(&format!("t{number}"));
+            let put = registry.call(Operation::PutImage, &context, |turn| {
+                put_once(registry, turn, image, &tag)
+            });
+            put.await.unwrap();
+        }
+    };
+    join_all((0..16).map(|_| worker())).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn sixteen_workers_with_every_first_attempt_throttled_lose_nothing() {
     let mut world = World::new();
@@ -186,21 +205,8 @@ async fn sixteen_workers_with_every_first_attempt_throttled_lose_nothing() {
         ..on(Operation::PutImage)
     };
     world.fault(throttle_first, throttle(None));
-    let (begun, context, started_at) = (AtomicU32::new(0), CallContext::new(1), Instant::now());
-    let worker = || async {
-        loop {
-            let number = begun.fetch_add(1, Ordering::Relaxed);
-            if number >= 200 {
-                return;
-            }
-            let tag = tag(&format!("t{number}"));
-            let put = registry.call(Operation::PutImage, &context, |turn| {
-                put_once(&registry, turn, &image, &tag)
-            });
-            put.await.unwrap();
-        }
-    };
-    join_all((0..16).map(|_| worker())).await;
+    let started_at = Instant::now();
+    put_by_sixteen_workers(&registry, &image, 200).await;
     let counts = registry.counts(Operation::PutImage);
     assert!(
         started_at.elapsed() < Duration::from_mins(5),
@@ -238,21 +244,8 @@ async fn the_quota_is_found_through_the_real_client() {
     world.sandbox.set_quota(Quota::new("PutImage", Some(50.0)));
     let registry = world.registry().await;
     let image = image(&registry, "1.8.0-rc.3").await;
-    let (begun, context, started_at) = (AtomicU32::new(0), CallContext::new(1), Instant::now());
-    let worker = || async {
-        loop {
-            let number = begun.fetch_add(1, Ordering::Relaxed);
-            if number >= 900 {
-                return;
-            }
-            let tag = tag(&format!("t{number}"));
-            let put = registry.call(Operation::PutImage, &context, |turn| {
-                put_once(&registry, turn, &image, &tag)
-            });
-            put.await.unwrap();
-        }
-    };
-    join_all((0..16).map(|_| worker())).await;
+    let started_at = Instant::now();
+    put_by_sixteen_workers(&registry, &image, 900).await;
     let took_s = started_at.elapsed().as_secs_f64();
     assert!(took_s <= 1.05 * 900.0 / 50.0 + 10.0, "{took_s}");
     let counts = registry.counts(Operation::PutImage);

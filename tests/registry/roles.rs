@@ -5,13 +5,17 @@ use ecr_retag::sandbox::fault::{Action, Match};
 use crate::support::{World, list_once};
 
 fn with_role(account: &str) -> plan::Registry {
-    plan::Registry {
+    let access = plan::Access {
         assume_role: Some(plan::AssumeRole {
             role_arn: format!("arn:aws:iam::{account}:role/retag"),
             external_id: Some("1234".to_owned()),
             session_name: None,
             duration_s: Some(900),
         }),
+        ..plan::Access::default()
+    };
+    plan::Registry {
+        access,
         ..plan::Registry::default()
     }
 }

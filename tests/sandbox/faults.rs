@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecr::operation::list_images::ListImagesError;
-use ecr_retag::sandbox::fault::{FaultPlan, ThrottleShape};
+use ecr_retag::sandbox::fault::{Action, FaultPlan, ThrottleShape};
 use ecr_retag::sandbox::{Faults, Quota, Quotas, Sandbox};
 use tokio::time::Instant;
 
@@ -95,6 +95,26 @@ async fn connections_break_before_and_after_the_effect() {
         let again = put_stable(&sandbox, &client, "new").await;
         assert_eq!(again.is_err(), took_effect, "{action} {again:?}");
         assert_eq!(sandbox.calls()[0].took_effect, took_effect);
+    }
+}
+
+#[tokio::test]
+async fn a_reformatted_manifest_has_another_digest() {
+    let sandbox = faulty(SMALL, "rules: [{ times: 1, action: reformat }]");
+    let client = client(&sandbox);
+    let stored = sandbox.with_state(|state| tagged(state, "stable").manifest.to_string());
+    for expected in [format!("{stored}\n"), stored] {
+        let id = aws_sdk_ecr::types::ImageIdentifier::builder()
+            .image_tag("stable")
+            .build();
+        let answer = client
+            .batch_get_image()
+            .repository_name("shop/api")
+            .image_ids(id)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.images()[0].image_manifest().unwrap(), expected);
     }
 }
 
@@ -345,4 +365,27 @@ rules:
     assert_eq!(plan.rules.len(), 3);
     let json = serde_json::to_string(&plan).unwrap();
     assert_eq!(FaultPlan::parse(&json).unwrap(), plan);
+}
+
+#[test]
+fn the_guide_shows_fault_plans_that_work_and_leaves_no_action_out() {
+    let guide = include_str!("../../docs/sandbox.md");
+    let plans: Vec<&str> = guide
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert_eq!(plans.len(), 1);
+    assert_eq!(FaultPlan::parse(plans[0]).unwrap().rules.len(), 4);
+    let error = serde_json::from_str::<Action>("\"no-such-action\"").unwrap_err();
+    let actions = error.to_string();
+    let (_, expected) = actions.split_once("one of").unwrap();
+    let actions: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    assert!(actions.len() >= 14, "{actions:?}");
+    for action in actions {
+        assert!(
+            guide.contains(&format!("| `{action}` |")) || guide.contains(&format!("`{{ {action}: ")),
+            "{action}"
+        );
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ecr_retag::apply::journal::{Fate, Record};
 use ecr_retag::changeset::Change;
+use ecr_retag::event::ChangeResult;
 use ecr_retag::model::{Digest, RepositoryName, Tag};
 use ecr_retag::sandbox::Call;
 use jiff::{SignedDuration, Timestamp};
@@ -27,11 +28,13 @@ pub(crate) fn problems(world: &World, ended: Ended) -> Vec<String> {
         ours: BTreeMap::new(),
         others: BTreeSet::new(),
         made: BTreeSet::new(),
+        found: Vec::new(),
         problems: Vec::new(),
     };
     for call in world.sandbox.calls() {
         replay.take(&call);
     }
+    replay.check_found();
     let Replay {
         made,
         others,
@@ -53,11 +56,18 @@ pub(crate) fn problems(world: &World, ended: Ended) -> Vec<String> {
     problems
 }
 
+/// What a read of a tag has shown.
+struct Reading {
+    number: u64,
+    at: Timestamp,
+    digest: Option<Digest>,
+}
+
 struct Replay<'a> {
     world: &'a World,
     tags: BTreeMap<Place, Digest>,
     /// What each read of a tag has shown.
-    readings: BTreeMap<Place, Vec<(Timestamp, Option<Digest>)>>,
+    readings: BTreeMap<Place, Vec<Reading>>,
     /// The tags that an image had when it was last described.
     descriptions: BTreeMap<(RepositoryName, Digest), BTreeSet<Tag>>,
     /// What we wrote, as long as nobody else has written the tag since.
@@ -66,6 +76,8 @@ struct Replay<'a> {
     others: BTreeSet<Place>,
     /// The changes that took effect.
     made: BTreeSet<(Place, Option<Digest>)>,
+    /// Our calls that were answered with "already exists".
+    found: Vec<(Call, Place)>,
     problems: Vec<String>,
 }
 
@@ -77,8 +89,12 @@ impl<'a> Replay<'a> {
             "BatchGetImage" if is_answered => {
                 for tag in &call.tags {
                     let place = (name.clone(), tag.parse().unwrap());
-                    let seen = self.tags.get(&place).copied();
-                    self.readings.entry(place).or_default().push((call.at, seen));
+                    let reading = Reading {
+                        number: call.number,
+                        at: call.at,
+                        digest: self.tags.get(&place).copied(),
+                    };
+                    self.readings.entry(place).or_default().push(reading);
                 }
             }
             "DescribeImages" if is_answered => {
@@ -87,6 +103,19 @@ impl<'a> Replay<'a> {
                     let tags = self.tags_on(name, digest);
                     self.descriptions.insert((name.clone(), digest), tags);
                 }
+            }
+            "PutImage" if call.code.as_deref() == Some("ImageDigestDoesNotMatchException") => {
+                self.problems.push(format!(
+                    "call {}: a manifest was sent that is another",
+                    call.number
+                ));
+            }
+            "PutImage"
+                if call.code.as_deref() == Some("ImageAlreadyExistsException") && !call.is_other_writer =>
+            {
+                let [tag] = call.tags.as_slice() else { return };
+                self.found
+                    .push((call.clone(), (name.clone(), tag.parse().unwrap())));
             }
             "PutImage" if call.took_effect => {
                 let [tag] = call.tags.as_slice() else { return };
@@ -175,10 +204,38 @@ impl<'a> Replay<'a> {
             .iter()
             .filter(|earlier| earlier.stage < change.stage)
         {
-            let place = (earlier.address.repository.clone(), earlier.address.tag.clone());
+            let place = place_of(earlier);
             let is_there = self.tags.get(&place).copied() == earlier.action.after();
             if !is_there && !self.others.contains(&place) {
                 self.broken(call, &place, "is of an earlier stage and not done");
+            }
+        }
+    }
+
+    /// What ECR said exists already was read before it was believed, and is no failure.
+    fn check_found(&mut self) {
+        for (call, place) in std::mem::take(&mut self.found) {
+            let Some(run) = self.run(&call) else { continue };
+            let Some(outcome) = &run.outcome else { continue };
+            let mut results = run.changeset.changes.iter().zip(&outcome.results);
+            let Some((change, result)) = results.find(|(change, _)| place_of(change) == place) else {
+                continue;
+            };
+            let after = change.action.after();
+            let is_proved = self
+                .readings
+                .get(&place)
+                .into_iter()
+                .flatten()
+                .any(|reading| reading.number > call.number && reading.digest == after);
+            // The answer of a slow call may have come when nobody waited for it any more, and another call have worked.
+            let is_ours = self.made.contains(&(place.clone(), after));
+            if result.is_success() && !is_proved && !is_ours {
+                self.broken(&call, &place, "counts as done, and nobody has seen it there");
+            }
+            let code = "ImageAlreadyExistsException";
+            if matches!(result, ChangeResult::Failed(failure) if failure.code.as_deref() == Some(code)) {
+                self.broken(&call, &place, "counts as failed because it is there already");
             }
         }
     }
@@ -194,11 +251,11 @@ impl<'a> Replay<'a> {
                 .map(|((name, _), digest)| (name.clone(), *digest))
                 .collect()
         };
-        let after = images(&planned(&self.world.tags_before, &run.changeset.changes));
+        let after = images(&planned(&run.tags_before, &run.changeset.changes));
         let now = images(&self.tags);
-        for (name, digest) in images(&self.world.tags_before) {
+        for (name, digest) in images(&run.tags_before) {
             let is_bare = !now.contains(&(name.clone(), digest)) && after.contains(&(name.clone(), digest));
-            if is_bare && spares_all(&self.world.tags_before, &run.changeset.changes, &name) {
+            if is_bare && spares_all(&run.tags_before, &run.changeset.changes, &name) {
                 self.problems.push(format!(
                     "after call {} {name}@sha256:{} has no tag, and an order exists that avoids it",
                     call.number,
@@ -209,8 +266,10 @@ impl<'a> Replay<'a> {
     }
 
     fn was_read(&self, call: &Call, place: &Place, before: Option<Digest>) -> bool {
-        self.readings.get(place).into_iter().flatten().any(|(at, seen)| {
-            *seen == before && *at <= call.at && call.at.duration_since(*at) <= READING_AGE_MAX
+        self.readings.get(place).into_iter().flatten().any(|reading| {
+            reading.digest == before
+                && reading.at <= call.at
+                && call.at.duration_since(reading.at) <= READING_AGE_MAX
         })
     }
 
@@ -242,6 +301,10 @@ impl<'a> Replay<'a> {
     }
 }
 
+fn place_of(change: &Change) -> Place {
+    (change.address.repository.clone(), change.address.tag.clone())
+}
+
 /// Where the tags are once these changes are made.
 fn planned<'a>(
     before: &BTreeMap<Place, Digest>,
@@ -249,7 +312,7 @@ fn planned<'a>(
 ) -> BTreeMap<Place, Digest> {
     let mut tags = before.clone();
     for change in changes {
-        let place = (change.address.repository.clone(), change.address.tag.clone());
+        let place = place_of(change);
         match change.action.after() {
             Some(after) => tags.insert(place, after),
             None => tags.remove(&place),
@@ -332,7 +395,7 @@ fn check_journals(
             }
         };
         for (change, fate) in record.changeset.changes.iter().zip(&record.fates) {
-            let place = (change.address.repository.clone(), change.address.tag.clone());
+            let place = place_of(change);
             let key = (place, change.action.after());
             if *fate == Fate::Done && !made.contains(&key) && !others.contains(&key.0) {
                 problems.push(format!("the journal says that {key:?} was done, and it was not"));
@@ -351,6 +414,7 @@ fn check_journals(
 fn check_end(world: &World, ended: Ended, problems: &mut Vec<String>) {
     match ended {
         Ended::PlanRefused | Ended::Moot | Ended::Disturbed => return,
+        Ended::TakenBack => return check_way_back(world, problems),
         Ended::Incomplete => problems.push("the last run did not succeed".to_owned()),
         Ended::Complete => {}
     }
@@ -368,5 +432,36 @@ fn check_end(world: &World, ended: Ended, problems: &mut Vec<String>) {
     }
     if !world.is_relative && world.left != Some(0) {
         problems.push(format!("there is still something to do: {:?}", world.left));
+    }
+}
+
+/// Without anybody else, what the journal tells of is back where it was, and nothing else has moved.
+fn check_way_back(world: &World, problems: &mut Vec<String>) {
+    let Some(way_back) = &world.way_back else { return };
+    let record = Record::parse(&std::fs::read(&way_back.journal).unwrap()).unwrap();
+    let now = world.sandbox.with_state(tags_of);
+    let mut expected = way_back.tags_before.clone();
+    for (change, fate) in record.changeset.changes.iter().zip(&record.fates) {
+        let place = place_of(change);
+        let is_made = match fate {
+            Fate::Untouched => false,
+            Fate::Open => expected.get(&place).copied() == change.action.after(),
+            Fate::Done => true,
+        };
+        if is_made && !way_back.left.contains(&place) {
+            match change.action.before() {
+                Some(before) => expected.insert(place, before),
+                None => expected.remove(&place),
+            };
+        }
+    }
+    let places: BTreeSet<&Place> = expected.keys().chain(now.keys()).collect();
+    for place in places {
+        let (expected, now) = (expected.get(place), now.get(place));
+        if expected != now {
+            problems.push(format!(
+                "{place:?} should be back on {expected:?} and is on {now:?}"
+            ));
+        }
     }
 }

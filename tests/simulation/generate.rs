@@ -132,6 +132,9 @@ pub(crate) fn faults(rng: &mut fastrand::Rng, has_writer: bool) -> FaultPlan {
     let mut rules: Vec<FaultRule> = (0..rng.usize(1..=4)).map(|_| fault(rng)).collect();
     if has_writer {
         rules.extend((0..rng.usize(1..=3)).map(|_| writer(rng)));
+        if percent(rng, 30) {
+            rules.push(rival(rng));
+        }
     }
     FaultPlan {
         seed: rng.u64(..),
@@ -154,7 +157,7 @@ fn fault(rng: &mut fastrand::Rng) -> FaultRule {
         },
         6 => Action::DropBefore,
         7 | 8 => Action::DropAfter,
-        9 => one_of(rng, &[Action::Truncate, Action::Garbage]).clone(),
+        9 => one_of(rng, &[Action::Truncate, Action::Garbage, Action::Reformat]).clone(),
         10 => Action::Quota(Quota::new("PutImage", Some(rng.f64() * 20.0 + 0.5))),
         _ => Action::Deny,
     };
@@ -191,6 +194,24 @@ fn writer(rng: &mut fastrand::Rng) -> FaultRule {
             repository: None,
             tag: percent(rng, 70).then(|| any_tag(rng)),
             move_to,
+        }),
+    }
+}
+
+/// Somebody who writes a tag right before we do, perhaps onto the very image that we mean.
+fn rival(rng: &mut fastrand::Rng) -> FaultRule {
+    let tag: Tag = one_of(rng, &TARGETS).parse().unwrap();
+    FaultRule {
+        on: Match {
+            operation: Some("PutImage".to_owned()),
+            tag: Some(tag.to_string()),
+            ..Match::default()
+        },
+        times: Some(rng.u64(1..=3)),
+        action: Action::Writer(Writer {
+            repository: None,
+            tag: Some(tag),
+            move_to: MoveTo::Tag(one_of(rng, &SOURCES).parse().unwrap()),
         }),
     }
 }

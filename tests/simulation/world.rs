@@ -1,22 +1,22 @@
 //! One seed's world: a sandbox, a plan, and the runs that are made of it until nothing is left to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecr_retag::apply::journal::{FORMAT_VERSION, Header, Journal, Question, Record};
+use ecr_retag::apply::journal::{FORMAT_VERSION, Fate, Header, Journal, Question, Record};
 use ecr_retag::apply::{self, OnError, Options};
 use ecr_retag::changeset::file::Document;
-use ecr_retag::changeset::{Changeset, Scope};
+use ecr_retag::changeset::{self, Changeset, Made, Scope};
 use ecr_retag::diagnostic::{Code, Severity, Sources};
 use ecr_retag::event::{ChangeResult, Events, Outcome};
 use ecr_retag::model::{Digest, RegistryKey, RepositoryName};
 use ecr_retag::plan::{self, Plan, PlanInput, VariableInputs};
 use ecr_retag::registry::{CallContext, ConnectOptions, InProcess, Rate, Registry, connect};
 use ecr_retag::sandbox::{Call, Clock, Faults, Sandbox, State, seed};
-use ecr_retag::survey::{Survey, survey};
+use ecr_retag::survey::{self, Survey};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -38,16 +38,29 @@ pub(crate) enum Ended {
     Disturbed,
     /// The last run did not succeed although nothing stood in its way.
     Incomplete,
+    /// What the last journal tells of was taken back.
+    TakenBack,
 }
 
 /// One run of `apply` that came to write.
 pub(crate) struct Run {
     pub(crate) changeset: Changeset,
+    /// Where the tags were when it began.
+    pub(crate) tags_before: BTreeMap<Place, Digest>,
     pub(crate) journal: PathBuf,
     pub(crate) began_at: Timestamp,
     pub(crate) outcome: Option<Outcome>,
     /// How long it took to end after it was interrupted.
     pub(crate) lingered: Option<Duration>,
+}
+
+/// The way back from a journal.
+pub(crate) struct WayBack {
+    pub(crate) journal: PathBuf,
+    /// Where the tags were when it began.
+    pub(crate) tags_before: BTreeMap<Place, Digest>,
+    /// What could not be taken back.
+    pub(crate) left: BTreeSet<Place>,
 }
 
 pub(crate) struct World {
@@ -63,6 +76,8 @@ pub(crate) struct World {
     pub(crate) runs: Vec<Run>,
     /// The changes that were left to make after the last run.
     pub(crate) left: Option<usize>,
+    /// The way back that was taken in the end, if any.
+    pub(crate) way_back: Option<WayBack>,
     rng: fastrand::Rng,
     clock: Clock,
     directory: TempDir,
@@ -97,6 +112,7 @@ impl World {
             manifests_before: sandbox.with_state(manifests_of),
             runs: Vec::new(),
             left: None,
+            way_back: None,
             sandbox,
             rng,
             clock,
@@ -127,12 +143,78 @@ impl World {
             Some(ended @ (Ended::PlanRefused | Ended::Moot | Ended::Disturbed)) => ended,
             _ => self.command(End::ByItself).await.unwrap_or(Ended::Incomplete),
         };
+        let may_go_back = ended != Ended::PlanRefused && !self.runs.is_empty();
+        let ended = if may_go_back && percent(&mut self.rng, 30) {
+            Box::pin(self.go_back()).await
+        } else {
+            ended
+        };
         // What a killed run had sent has arrived by then.
         sleep(Duration::from_mins(2)).await;
         let registries = self.connect().await;
         let planned = self.survey(&registries, &CallContext::new(0)).await;
         self.left = planned.map(|changeset| changeset.changes.len());
         if self.has_writer { Ended::Disturbed } else { ended }
+    }
+
+    /// Takes back what the last journal tells of, under faults until it is killed or ends, and then once more without.
+    async fn go_back(&mut self) -> Ended {
+        // What a killed run had sent has arrived by then, or else nobody could take it back.
+        sleep(Duration::from_mins(2)).await;
+        self.way_back = self.runs.last().map(|run| WayBack {
+            journal: run.journal.clone(),
+            tags_before: self.sandbox.with_state(tags_of),
+            left: BTreeSet::new(),
+        });
+        if !self.is_calm {
+            for _ in 0..self.rng.usize(0..=2) {
+                let faults = generate::faults(&mut self.rng, self.has_writer);
+                self.sandbox.set_faults(Faults::new(faults));
+                let end = self.end();
+                self.roll_back(end).await;
+                sleep(Duration::from_mins(2)).await;
+            }
+            self.sandbox.set_faults(Faults::none());
+        }
+        if self.roll_back(End::ByItself).await {
+            Ended::TakenBack
+        } else {
+            Ended::Incomplete
+        }
+    }
+
+    /// What `ecr-retag rollback JOURNAL` does, until it ends; says whether it succeeded.
+    async fn roll_back(&mut self, end: End) -> bool {
+        let registries = self.connect().await;
+        let Some(WayBack { journal, left, .. }) = &mut self.way_back else {
+            return false;
+        };
+        let (past, record) = Journal::reopen(journal, Arc::clone(&self.clock)).unwrap();
+        let context = CallContext::new(self.rng.u64(..));
+        let events = Events::none();
+        let looked = Box::pin(survey::revisit(&record.changeset, &registries, &context, &events)).await;
+        let Ok(inventories) = looked else {
+            return false;
+        };
+        let made = |fate: &Fate| match fate {
+            Fate::Untouched => Made::No,
+            Fate::Open => Made::Perhaps,
+            Fate::Done => Made::Yes,
+        };
+        let made: Vec<Made> = record.fates.iter().map(made).collect();
+        let back = changeset::rollback(&record.changeset, &made, &inventories);
+        *left = back
+            .skipped
+            .iter()
+            .map(|skipped| (skipped.address.repository.clone(), skipped.address.tag.clone()))
+            .collect();
+        if back.changes.is_empty() {
+            return true;
+        }
+        let journal = self.begin_journal(&back);
+        past.roll_back().unwrap();
+        drop(past);
+        self.carry_out(back, journal, &registries, end).await
     }
 
     fn end(&mut self) -> End {
@@ -152,18 +234,11 @@ impl World {
     /// What `ecr-retag apply PLAN` does, until it ends; nothing if it was cut short.
     async fn command(&mut self, end: End) -> Option<Ended> {
         let registries = self.connect().await;
-        let cancel = CancellationToken::new();
-        let deadline = match end {
-            End::OutOfTime(after) => Some(Instant::now() + after),
-            _ => None,
-        };
-        let context = CallContext::new(self.rng.u64(..))
-            .with_cancel(cancel.clone())
-            .with_deadline(deadline);
         let (changeset, journal) = match self.unfinished() {
             Some(carried_on) => carried_on,
             None if self.is_relative && !self.runs.is_empty() => return Some(Ended::Moot),
             None => {
+                let context = CallContext::new(self.rng.u64(..));
                 let Some(changeset) = self.survey(&registries, &context).await else {
                     // What could not be read may be readable next time.
                     return None;
@@ -184,6 +259,27 @@ impl World {
                 (changeset, journal)
             }
         };
+        let is_complete = self.carry_out(changeset, journal, &registries, end).await;
+        is_complete.then_some(Ended::Complete)
+    }
+
+    /// Applies a changeset until that ends; says whether it succeeded.
+    async fn carry_out(
+        &mut self,
+        changeset: Changeset,
+        journal: Journal,
+        registries: &BTreeMap<RegistryKey, Registry>,
+        end: End,
+    ) -> bool {
+        let cancel = CancellationToken::new();
+        let deadline = match end {
+            End::OutOfTime(after) => Some(Instant::now() + after),
+            _ => None,
+        };
+        let context = CallContext::new(self.rng.u64(..))
+            .with_cancel(cancel.clone())
+            .with_deadline(deadline);
+        let tags_before = self.sandbox.with_state(tags_of);
         let options = Options {
             parallelism: self.rng.usize(1..=16),
             on_error: *one_of(&mut self.rng, &[OnError::Stop, OnError::Continue]),
@@ -191,7 +287,9 @@ impl World {
         };
         let began_at = (self.clock)();
         let events = Events::none();
-        let work = apply::apply(&changeset, &registries, &options, &context, &events, &journal);
+        let work = Box::pin(apply::apply(
+            &changeset, registries, &options, &context, &events, &journal,
+        ));
         let (outcome, lingered) = match end {
             End::ByItself | End::OutOfTime(_) => (Some(work.await), None),
             End::Killed(after) => (tokio::time::timeout(after, work).await.ok(), None),
@@ -216,12 +314,13 @@ impl World {
         drop(journal);
         self.runs.push(Run {
             changeset,
+            tags_before,
             journal: path,
             began_at,
             outcome,
             lingered,
         });
-        is_complete.then_some(Ended::Complete)
+        is_complete
     }
 
     /// The changeset and journal of the last run, if it left something to carry on with.
@@ -273,7 +372,7 @@ impl World {
         registries: &BTreeMap<RegistryKey, Registry>,
         context: &CallContext,
     ) -> Option<Changeset> {
-        let surveyed = survey(
+        let surveyed = survey::survey(
             &self.plan(),
             Survey {
                 registries,

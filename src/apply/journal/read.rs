@@ -182,7 +182,7 @@ struct Story {
 
 impl Story {
     fn new(changeset: &Changeset) -> Self {
-        let is_qualified = changeset.registries.len() > 1;
+        let is_qualified = changeset.is_qualified();
         let addresses = changeset.changes.iter().enumerate();
         Self {
             index_of: addresses
@@ -210,6 +210,7 @@ impl Story {
                 if let Some(&index) = self.index_of.get(&result.address) {
                     let fate = match (result.outcome, self.awaited.remove(&index)) {
                         (ResultName::Done, _) => Fate::Done,
+                        (_, _) if result.in_doubt => self.fate(index),
                         // The run knew what became of its own calls; those of an earlier run stay open.
                         (_, Some(before)) => before,
                         (_, None) => self.fate(index),

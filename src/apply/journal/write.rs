@@ -34,6 +34,15 @@ struct Open {
     syncer: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
+/// How a change ended, for its journal.
+pub(in crate::apply) struct Ended<'a> {
+    pub(in crate::apply) result: &'a ChangeResult,
+    pub(in crate::apply) attempts: u32,
+    pub(in crate::apply) request_id: Option<&'a str>,
+    /// Whether a call may have taken effect although no answer says so.
+    pub(in crate::apply) is_in_doubt: bool,
+}
+
 impl Journal {
     /// A journal that keeps nothing.
     pub fn none() -> Self {
@@ -67,7 +76,7 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let record = Record::parse(&bytes)?;
-        let is_qualified = record.changeset.registries.len() > 1;
+        let is_qualified = record.changeset.is_qualified();
         let journal = Self::start(path, file, clock, is_qualified)?;
         if !bytes.ends_with(b"\n") {
             // A line that was torn when the last run was killed must not swallow the next one.
@@ -140,15 +149,9 @@ impl Journal {
     }
 
     /// Notes how a change ended; one that was not tried is not noted.
-    pub(in crate::apply) fn result(
-        &self,
-        change: &Change,
-        result: &ChangeResult,
-        attempts: u32,
-        request_id: Option<&str>,
-    ) -> io::Result<()> {
+    pub(in crate::apply) fn result(&self, change: &Change, ended: &Ended<'_>) -> io::Result<()> {
         let Some(open) = &self.open else { return Ok(()) };
-        let (outcome, detail) = match result {
+        let (outcome, detail) = match ended.result {
             ChangeResult::Done => (ResultName::Done, None),
             ChangeResult::AlreadyDone => (ResultName::AlreadyDone, None),
             ChangeResult::Stale { now } => {
@@ -163,8 +166,9 @@ impl Journal {
             before: change.action.before().map(|digest| digest.to_string()),
             after: change.action.after().map(|digest| digest.to_string()),
             outcome,
-            attempts,
-            request_id: request_id.map(ToOwned::to_owned),
+            in_doubt: ended.is_in_doubt,
+            attempts: ended.attempts,
+            request_id: ended.request_id.map(ToOwned::to_owned),
             detail,
             time: (open.clock)().to_string(),
         }))

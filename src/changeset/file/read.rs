@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{ActionName, ChangeRecord, DiagnosticRecord, Document, Place, PositionRecord, SkippedRecord};
+use super::{
+    AccessRecord, ActionName, ChangeRecord, DiagnosticRecord, Document, Place, PositionRecord, SkippedRecord,
+};
 use crate::changeset::{Action, Change, Changeset, Reason, RegistryIdentity, SkipReason, Skipped, Unchanged};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::model::{Address, Digest, RegistryKey, RepositoryName, Tag};
@@ -17,10 +19,12 @@ impl Document {
             .registries
             .iter()
             .map(|record| {
+                let access = record.access.as_ref().map(AccessRecord::read).transpose();
                 Ok(RegistryIdentity {
                     key: parse(&record.name)?,
-                    account: parse(&record.account)?,
-                    region: parse(&record.region)?,
+                    account: record.account.as_deref().map(parse).transpose()?,
+                    region: record.region.as_deref().map(parse).transpose()?,
+                    access: access?.unwrap_or_default(),
                 })
             })
             .collect::<Result<Vec<RegistryIdentity>, String>>()?;
@@ -144,9 +148,12 @@ fn read_change(record: &ChangeRecord, registries: &[RegistryIdentity]) -> Result
         repository: parse::<RepositoryName>(&record.repository)?,
         tag: parse::<Tag>(&record.tag)?,
     };
-    if !registries.iter().any(|registry| registry.key == address.registry) {
+    let is_known = |registry: &&RegistryIdentity| {
+        registry.key == address.registry && registry.account.is_some() && registry.region.is_some()
+    };
+    if registries.iter().find(is_known).is_none() {
         return Err(format!(
-            "registry `{}` is not one of the file's",
+            "registry `{}` is not one of the file's, or without account or region",
             address.registry
         ));
     }
@@ -206,7 +213,7 @@ fn read_change(record: &ChangeRecord, registries: &[RegistryIdentity]) -> Result
     }))
 }
 
-fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String>
+pub(super) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String>
 where
     T::Err: std::fmt::Display,
 {

@@ -1,7 +1,10 @@
 //! The registries of a plan.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
+
+use jiff::SignedDuration;
 
 use super::Check;
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -9,7 +12,7 @@ use crate::model::{InvalidName, RegistryKey};
 use crate::plan::file::RegistryFile;
 use crate::plan::reader::{Entries, OneOrMany, Text};
 use crate::plan::report::{did_you_mean, listed, quoted};
-use crate::plan::{AssumeRole, Registry};
+use crate::plan::{Access, AssumeRole, Registry};
 
 impl Check<'_> {
     /// The registries that the files declare, sorted by name; `default` if there are none.
@@ -24,7 +27,10 @@ impl Check<'_> {
             };
             let registry = match file {
                 Some(file) => self.registry(key.clone(), file),
-                None => Registry::default(),
+                None => Registry {
+                    key: key.clone(),
+                    ..Registry::default()
+                },
             };
             match declared.get(&key) {
                 Some((_, first)) if *first == registry => {}
@@ -56,6 +62,7 @@ impl Check<'_> {
         for (name, text) in [
             ("external_id", &file.external_id),
             ("session_name", &file.session_name),
+            ("duration", &file.duration),
         ] {
             if let (Some(text), None) = (text, &file.assume_role) {
                 let problem = Diagnostic::error(
@@ -65,28 +72,76 @@ impl Check<'_> {
                 self.report.push(problem.at(text.span, ""));
             }
         }
-        let text = |text: &Option<Text>| text.as_ref().map(|text| text.text.clone());
-        let is_role = |role: &str| role.starts_with("arn:") && role.contains(":role/");
-        let is_url = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+        let is_role = |role: &str| {
+            role.starts_with("arn:") && role.contains(":role/") && role.chars().all(|c| c.is_ascii_graphic())
+        };
         let role_arn = self.looks_like(
             file.assume_role.as_ref(),
             is_role,
             "the ARN of a role, such as `arn:aws:iam::123456789012:role/retag`",
         );
-        Registry {
-            key,
+        let external_id = self.looks_like(
+            file.external_id.as_ref(),
+            |id| is_made_of(id, 2..=1224, "_=,.@-+:/"),
+            "an external id: 2 to 1224 letters, digits and `_=,.@-+:/`",
+        );
+        let session_name = self.looks_like(
+            file.session_name.as_ref(),
+            |name| is_made_of(name, 2..=64, "_=,.@-+"),
+            "the name of a session: 2 to 64 letters, digits and `_=,.@-+`",
+        );
+        let duration_s = file.duration.as_ref().and_then(|text| self.duration_s(text));
+        let access = Access {
             region: self.parse_optional(file.region.as_ref(), Code::InvalidRegistry),
             account: self.parse_optional(file.account.as_ref(), Code::InvalidRegistry),
-            profile: text(&file.profile),
+            profile: self.looks_like(
+                file.profile.as_ref(),
+                |name| !name.is_empty() && !name.contains(char::is_control),
+                "the name of a profile",
+            ),
             assume_role: role_arn.map(|role_arn| AssumeRole {
                 role_arn,
-                external_id: text(&file.external_id),
-                session_name: text(&file.session_name),
-                duration_s: None,
+                external_id,
+                session_name,
+                duration_s,
             }),
-            endpoint: self.looks_like(file.endpoint.as_ref(), is_url, "a URL, such as `https://…`"),
+            endpoint: self.endpoint(file.endpoint.as_ref()),
             put_image_per_second: file.put_image_per_second.map(|rate| rate.value),
+        };
+        Registry { key, access }
+    }
+
+    fn endpoint(&mut self, text: Option<&Text>) -> Option<String> {
+        let text = text?;
+        if text.text.contains('@') {
+            // Not quoted: it may hold a password.
+            let problem = Diagnostic::error(
+                Code::InvalidValue,
+                "an endpoint takes no user name and no password",
+            );
+            self.report.push(problem.at(text.span, ""));
+            return None;
         }
+        self.looks_like(Some(text), is_url, "a URL, such as `https://…`")
+    }
+
+    /// How long a role's credentials last: what STS allows (API reference, `AssumeRole`, `DurationSeconds`).
+    fn duration_s(&mut self, text: &Text) -> Option<u32> {
+        let span = text.text.parse::<SignedDuration>().ok();
+        let duration_s = span.and_then(|span| u32::try_from(span.as_secs()).ok());
+        let duration_s = duration_s.filter(|duration_s| (900..=43_200).contains(duration_s));
+        if duration_s.is_none() {
+            let problem = Diagnostic::error(
+                Code::InvalidValue,
+                format!("{} is not how long a role can be taken on", quoted(&text.text)),
+            );
+            self.report.push(
+                problem
+                    .at(text.span, "")
+                    .help("write a span from `15m` to `12h`; a role that a role takes on lasts `1h` at most"),
+            );
+        }
+        duration_s
     }
 
     fn looks_like(
@@ -168,4 +223,19 @@ impl Check<'_> {
         });
         self.report.keep(result)
     }
+}
+
+/// Whether a text has so many bytes, all of them ASCII letters, digits or of `others`.
+fn is_made_of(text: &str, len: RangeInclusive<usize>, others: &str) -> bool {
+    len.contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic()))
 }

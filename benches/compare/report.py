@@ -1,0 +1,259 @@
+"""What the comparison has measured, as lines, as tables and as a plot; `report.py` alone writes the docs anew from
+`target/compare.json`."""
+
+import json
+import math
+import pathlib
+
+OURS = ["fixed", "max", "auto"]
+NAMES = {
+    "cli": "AWS CLI",
+    "cli_parallel": "AWS CLI, `xargs -P8`",
+    "boto3_plain": "boto3, plain",
+    "boto3": "boto3, batched",
+    "fixed": "ecr-retag",
+    "max": "ecr-retag, `max`",
+    "auto": "ecr-retag, `auto`",
+}
+# The cell in which everybody is measured, for the plot and the table of contenders.
+EVERYBODY = {"retags": 1_000, "repositories": 50, "has_quota": False}
+BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
+PAGE = "# Performance\n\n" + BEGIN + "\n" + END + "\n"
+# What the comparison must show: our cost divided by theirs.
+CPU_OF_BOTO3_MAX, CPU_OF_CLI_MAX = 1 / 10, 1 / 100
+
+
+def line(result):
+    quota = ", quota" if result["has_quota"] else ""
+    place = f"{result['retags']} in {result['repositories']}, {result['latency_ms']} ms{quota}"
+    calls = ", ".join(f"{count} {operation}" for operation, count in result["calls"].items())
+    return (
+        f"{place:28} {result['contender']:13} {result['wall_s']:7.2f} s  {per_retag(result, 'cpu_s'):8.3f} ms CPU/retag  "
+        f"{mib(result):6.1f} MiB  {calls}; {result['throttled']} throttled, {result['missing']} missing"
+    )
+
+
+def per_retag(result, key):
+    """Milliseconds a retag."""
+    return result[key] / result["retagged"] * 1_000
+
+
+def mib(result):
+    return result["kib"] / 1_024
+
+
+def calls(result):
+    return sum(result["calls"].values())
+
+
+def cell_of(result):
+    return (result["latency_ms"], result["retags"], result["repositories"])
+
+
+def by_cell(results, has_quota):
+    cells = {}
+    for result in results:
+        if result["has_quota"] == has_quota:
+            cells.setdefault(cell_of(result), {})[result["contender"]] = result
+    return cells
+
+
+def table(heads, rows):
+    aligned = ["--:" if number > 0 else "---" for number in range(len(heads))]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [heads, aligned, *rows])
+
+
+def ratio(theirs, ours):
+    return f"{theirs / ours:.3g} ×"
+
+
+def cells_table(results):
+    """Cells without a quota: boto3 against us."""
+    heads = [
+        "retags / repositories / latency", "wall, ecr-retag", "`max`", "boto3", "boto3 takes", "CPU a retag, ecr-retag",
+        "boto3", "boto3 takes", "peak memory, ecr-retag", "boto3", "calls, ecr-retag", "boto3",
+    ]
+    rows = []
+    for (latency_ms, retags, repositories), cell in sorted(by_cell(results, False).items()):
+        ours, theirs, with_search = cell["fixed"], cell["boto3"], cell["max"]
+        rows.append([
+            f"{retags:,} / {repositories} / {latency_ms} ms",
+            f"{ours['wall_s']:.2f} s", f"{with_search['wall_s']:.2f} s", f"{theirs['wall_s']:.2f} s",
+            ratio(theirs["wall_s"], ours["wall_s"]),
+            f"{per_retag(ours, 'cpu_s'):.2f} ms", f"{per_retag(theirs, 'cpu_s'):.2f} ms",
+            ratio(per_retag(theirs, "cpu_s"), per_retag(ours, "cpu_s")),
+            f"{mib(ours):.0f} MiB", f"{mib(theirs):.0f} MiB", f"{calls(ours):,}", f"{calls(theirs):,}",
+        ])
+    return table(heads, rows)
+
+
+def contenders_table(results):
+    """Everybody, per retag."""
+    heads = [
+        "1,000 retags over 50 repositories", "latency", "wall a retag", "of ecr-retag's", "CPU a retag", "of ecr-retag's",
+        "peak memory", "calls a retag",
+    ]
+    rows = []
+    for latency_ms in [0, 30]:
+        cell = by_cell(results, False)[latency_ms, EVERYBODY["retags"], EVERYBODY["repositories"]]
+        ours = cell["fixed"]
+        for contender, result in cell.items():
+            rows.append([
+                NAMES[contender], f"{latency_ms} ms",
+                f"{per_retag(result, 'wall_s'):.2f} ms", ratio(per_retag(result, "wall_s"), per_retag(ours, "wall_s")),
+                f"{per_retag(result, 'cpu_s'):.2f} ms", ratio(per_retag(result, "cpu_s"), per_retag(ours, "cpu_s")),
+                f"{mib(result):.0f} MiB", f"{calls(result) / result['retagged']:.2f}",
+            ])
+    return table(heads, rows)
+
+
+def quota_table(results):
+    heads = ["retags / repositories", "contender", "wall", "CPU a retag", "PutImage calls", "throttled", "tags missing"]
+    rows = []
+    for (_, retags, repositories), cell in sorted(by_cell(results, True).items()):
+        for contender, result in cell.items():
+            puts = result["calls"].get("PutImage", 0)
+            number = result["retagged"]
+            rows.append([
+                f"{number:,} / {repositories}" if number == retags else f"{number:,} of {retags:,} / {repositories}",
+                NAMES[contender], f"{result['wall_s']:.1f} s", f"{per_retag(result, 'cpu_s'):.2f} ms", puts,
+                f"{result['throttled']} ({100 * result['throttled'] / max(puts, 1):.1f} %)", result["missing"],
+            ])
+    return table(heads, rows)
+
+
+def verdicts(results):
+    """What was to be shown, and whether it was."""
+    free = by_cell(results, False)
+    everybody = [cell for cell in free.values() if "cli" in cell]
+    cpu = [per_retag(cell["fixed"], "cpu_s") / per_retag(cell["boto3"], "cpu_s") for cell in free.values()]
+    cli_cpu = [per_retag(cell["fixed"], "cpu_s") / per_retag(cell["cli"], "cpu_s") for cell in everybody]
+    slower = [cell for cell, found in sorted(free.items()) if found["fixed"]["wall_s"] > found["boto3"]["wall_s"]]
+    quota_cells = by_cell(results, True)
+    slower += [cell for cell, found in sorted(quota_cells.items()) if found["max"]["wall_s"] > found["boto3"]["wall_s"]]
+    theirs = min(mib(result) for result in results if result["contender"] not in OURS)
+    ours = max(mib(result) for result in results if result["contender"] in OURS)
+    named = ", ".join(f"{retags:,} / {repositories} / {latency} ms" for latency, retags, repositories in slower)
+
+    def verdict(what, is_so, found):
+        return f"- {what}: **{'yes' if is_so else 'no'}**, {found}"
+
+    cells = len(free)
+    good = sum(one <= CPU_OF_BOTO3_MAX for one in cpu)
+    return "\n".join([
+        verdict("CPU a retag at most a tenth of boto3's", good == cells,
+                f"in {good} of {cells} cells; 1/{1 / max(cpu):.1f} at the least, 1/{1 / min(cpu):.1f} at the most"),
+        verdict("CPU a retag at most a hundredth of the AWS CLI recipe's", max(cli_cpu) <= CPU_OF_CLI_MAX,
+                f"1/{1 / max(cli_cpu):.0f}"),
+        verdict("wall time never above boto3's", not slower, named or f"in {cells + len(quota_cells)} cells"),
+        verdict("peak memory below both", ours < theirs, f"{ours:.0f} MiB at the most, theirs {theirs:.0f} MiB at the least"),
+    ])
+
+
+TEXT = """\
+## Compared with the AWS CLI and boto3
+
+The same retags, done by the recipe of the ECR user guide with the AWS CLI, by a boto3 script that reads a hundred
+manifests a call and writes with 16 threads in the adaptive retry mode (`benches/compare/retag.py`), and by
+`ecr-retag apply` with its 16 calls in flight, against one `ecr-retag sandbox serve` on the same 2 cores:
+
+```sh
+cargo build --release && python3 benches/compare/compare.py
+```
+
+It is the sandbox's latency, and no network: what is compared is what the clients do, not what AWS answers. Unlike the
+others, ecr-retag reads each tag again before it writes it and after, and keeps a journal; its calls hold these reads.
+Up to 1,000 retags the best of three runs counts, else the only one.
+
+![Wall time, CPU time and peak memory of each contender](performance.svg)
+
+{verdicts}
+
+### Without a quota
+
+ecr-retag runs with `--put-rate 100000`; the column `max` says how long it takes with `--put-rate max`, which begins at
+10 calls a second and doubles until it is throttled.
+
+{cells}
+
+### Everybody
+
+The AWS CLI starts anew for each call, so that a retag costs the same however many there are: {serial} retags one after the
+other and {parallel} side by side were measured, and stand for 1,000. Its memory is that of one of its processes.
+
+{contenders}
+
+### With ECR's quota of 10 PutImage a second
+
+30 ms of latency. `auto`, the default, keeps a tenth of the quota free for whoever pushes images meanwhile; `max` takes
+all of it.
+
+{quota}"""
+
+
+def write(results, docs):
+    """Writes tables and plot, and leaves what else stands in the page."""
+    retagged = {result["contender"]: result["retagged"] for result in results if "cli" in result["contender"]}
+    text = TEXT.format(
+        verdicts=verdicts(results), cells=cells_table(results), contenders=contenders_table(results),
+        quota=quota_table(results), serial=retagged["cli"], parallel=retagged["cli_parallel"],
+    )
+    page = docs / "performance.md"
+    before, rest = (page.read_text() if page.exists() else PAGE).split(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+    (docs / "performance.svg").write_text(plot(results))
+
+
+STYLE = """\
+text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+.title { font-weight: 600; }
+.bar { fill: #8c959f; }
+.ours { fill: #1f883d; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3; }
+  .bar { fill: #6e7681; }
+  .ours { fill: #3fb950; }
+}"""
+
+
+def plot(results):
+    """Three panels of bars on logarithmic scales, for 1,000 retags over 50 repositories with 30 ms of latency."""
+    cell = by_cell(results, False)[30, EVERYBODY["retags"], EVERYBODY["repositories"]]
+    shown = {contender: cell[contender] for contender in NAMES if contender in cell and contender != "max"}
+    panels = [
+        ("Wall time a retag, ms", lambda result: per_retag(result, "wall_s")),
+        ("CPU time a retag, ms", lambda result: per_retag(result, "cpu_s")),
+        ("Peak memory, MiB", mib),
+    ]
+    row, label, width, gap = 22, 150, 150, 60
+    height = 76 + row * len(shown)
+    total = label + len(panels) * (width + gap)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {height}" width="{total}" height="{height}" role="img">',
+        "<title>1,000 retags over 50 repositories with 30 ms of latency</title>",
+        f"<style>\n{STYLE}\n</style>",
+        '<text x="8" y="20" class="title">1,000 retags over 50 repositories, 30 ms of latency (logarithmic scales)</text>',
+    ]
+    for number, contender in enumerate(shown):
+        name = NAMES[contender].replace("`", "")
+        parts.append(f'<text x="{label - 10}" y="{74 + row * number}" text-anchor="end">{name}</text>')
+    for panel, (title, value) in enumerate(panels):
+        left = label + panel * (width + gap)
+        values = [value(result) for result in shown.values()]
+        parts.append(f'<text x="{left}" y="46">{title}</text>')
+        low = 10 ** math.floor(math.log10(min(values)))
+        if min(values) < 1.5 * low:
+            low /= 10
+        scale = width / math.log10(max(values) / low)
+        for number, (contender, found) in enumerate(zip(shown, values)):
+            length = scale * math.log10(found / low)
+            kind = "bar ours" if contender in OURS else "bar"
+            y = 60 + row * number
+            parts.append(f'<rect x="{left}" y="{y}" width="{length:.1f}" height="{row - 5}" class="{kind}"/>')
+            parts.append(f'<text x="{left + length + 5:.1f}" y="{y + 14}">{found:.3g}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+if __name__ == "__main__":
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    write(json.loads((root / "target" / "compare.json").read_text()), root / "docs")
