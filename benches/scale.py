@@ -6,9 +6,12 @@
 
 Builds the program, serves registries from its own sandbox in another process, and prints tables in Markdown; those of
 docs/performance.md are made with it. CPU time and peak memory are the client's, as the system counts them. What is
-compared is run in turn, three times, and the least of each counts: other work on the machine only ever adds.
+compared is run in turn, several times, and the least of each counts: other work on the machine only ever adds.
 """
 
+import datetime
+import json
+import math
 import os
 import pathlib
 import signal
@@ -33,7 +36,10 @@ ENVIRONMENT = {
 
 
 class Run:
-    """One run of a program: seconds, CPU seconds, peak memory in MB."""
+    """One run of a program: seconds, CPU seconds, peak memory in MB.
+
+    A system that counts what a process had before it became the program counts this script too, about 15 MB.
+    """
 
     def __init__(self, command, folder, statuses=(0,)):
         begin = time.perf_counter()
@@ -112,7 +118,7 @@ def read(folder):
             for what, plan in plans.items():
                 commands[what] = [PROGRAM, "plan", plan, "--endpoint-url", server.endpoint]
             best = {}
-            for _ in range(3):
+            for _ in range(5):
                 for what, command in commands.items():
                     run = Run(command, folder)
                     best.setdefault(what, run).least(run)
@@ -130,33 +136,48 @@ def read(folder):
                 )
 
 
+def seconds_of_writing(journal):
+    """From the first call to the last answer, as the journal tells it."""
+    begin = end = None
+    for line in journal.open():
+        if line.startswith(('{"type":"intent"', '{"type":"result"')):
+            at = datetime.datetime.fromisoformat(json.loads(line)["time"][:26].rstrip("Z") + "+00:00")
+            begin, end = begin or at, at
+    return (end - begin).total_seconds()
+
+
 def apply(folder):
     """Writing 10,000 tags with a latency of 30 ms and no quota."""
-    table("repositories", "wall s", "PutImage/s", f"of {PARALLELISM}/{LATENCY_MS} ms", "CPU µs a retag", "peak MB")
+    most = f"of {PARALLELISM}/{LATENCY_MS} ms"
+    table("repositories", "wall s", "PutImage/s", most, "PutImage/s while writing", most, "CPU µs a retag", "peak MB")
     retags = 10_000
     for repositories in [1, 50, 1_000]:
-        with Server(folder, repositories, retags // repositories, "--latency", LATENCY_MS) as server:
-            plan = rule(folder, "apply", "build-*")
-            reach = ["--endpoint-url", server.endpoint]
-            changeset, journal = folder / "changeset.json", folder / "journal.jsonl"
-            Run([PROGRAM, "plan", plan, *reach, "--out", changeset], folder)
-            journal.unlink(missing_ok=True)
-            options = ["--put-rate", "100000", "--parallelism", PARALLELISM, "--journal", journal]
-            run = Run([PROGRAM, "apply", changeset, *reach, *options], folder)
-            rate, most = retags / run.wall, PARALLELISM / (LATENCY_MS / 1000)
-            row(
-                f"{repositories:,}",
-                f"{run.wall:.2f}",
-                f"{rate:.0f}",
-                f"{rate / most:.1%}",
-                f"{run.cpu / retags * 1e6:.0f}",
-                f"{run.memory:.0f}",
-            )
+        best, writing = None, math.inf
+        for _ in range(3):
+            with Server(folder, repositories, retags // repositories, "--latency", LATENCY_MS) as server:
+                plan = rule(folder, "apply", "build-*")
+                reach = ["--endpoint-url", server.endpoint]
+                changeset, journal = folder / "changeset.json", folder / "journal.jsonl"
+                Run([PROGRAM, "plan", plan, *reach, "--out", changeset], folder)
+                journal.unlink(missing_ok=True)
+                options = ["--put-rate", "100000", "--parallelism", PARALLELISM, "--journal", journal]
+                run = Run([PROGRAM, "apply", changeset, *reach, *options], folder)
+                best = best or run
+                best.least(run)
+                writing = min(writing, seconds_of_writing(journal))
+        rates = [retags / best.wall, retags / writing]
+        row(
+            f"{repositories:,}",
+            f"{best.wall:.2f}",
+            *(text for rate in rates for text in (f"{rate:.0f}", f"{rate * LATENCY_MS / 1000 / PARALLELISM:.1%}")),
+            f"{best.cpu / retags * 1e6:.0f}",
+            f"{best.memory:.0f}",
+        )
 
 
 def start(folder):
     """The commands that should answer at once."""
-    table("command", "wall ms (median of 30)", "CPU ms (least)", "peak MB")
+    table("command", "wall ms (median of 30)", "wall ms (least)", "CPU ms (least)")
     small = folder / "small.yaml"
     small.write_text(
         "version: 1\nrules: [{ name: promote, repositories: shop/api, from: { semver: '1' }, pick: highest, to: stable }]\n"
@@ -166,8 +187,8 @@ def start(folder):
         row(
             f"`ecr-retag {' '.join(command)}`",
             f"{sorted(run.wall for run in runs)[len(runs) // 2] * 1000:.1f}",
+            f"{min(run.wall for run in runs) * 1000:.1f}",
             f"{min(run.cpu for run in runs) * 1000:.1f}",
-            f"{max(run.memory for run in runs):.0f}",
         )
 
 
