@@ -8,7 +8,7 @@ use super::args::ConnectionArgs;
 use super::connect::{self, Connections};
 use super::{CliError, Environment};
 use crate::changeset::{Changeset, RegistryIdentity};
-use crate::model::RepositoryName;
+use crate::model::{RegistryKey, RepositoryName};
 use crate::plan;
 use crate::registry::{CallContext, Kind, Operation, Rate, Registry};
 
@@ -46,7 +46,7 @@ pub(super) async fn connect_saved(
         connections = connect::connect(&registries(true), connection, put_rate, environment).await?;
     }
     match connections.failures.first() {
-        Some((_, error)) => Err(error.clone().into()),
+        Some((key, error)) => Err(in_registry(changeset, key, error.clone().into())),
         None => Ok(connections),
     }
 }
@@ -63,10 +63,29 @@ pub(super) async fn check(
         let repositories = addresses
             .filter(|address| address.registry == identity.key)
             .map(|address| &address.repository);
-        Some(check_one(identity, registry, repositories.collect(), context))
+        let check = check_one(identity, registry, repositories.collect(), context);
+        Some(async {
+            check
+                .await
+                .map_err(|error| in_registry(changeset, &identity.key, error))
+        })
     });
     try_join_all(checks).await?;
     Ok(())
+}
+
+/// Says of which registry an error is, where there are several.
+fn in_registry(changeset: &Changeset, key: &RegistryKey, error: CliError) -> CliError {
+    if !changeset.is_qualified() {
+        return error;
+    }
+    let message = format!("registry `{key}`: {error}");
+    let help = error.help();
+    match error {
+        CliError::Refused { .. } => CliError::Refused { message, help },
+        CliError::Registry(_) => CliError::Other { message, help },
+        other => other,
+    }
 }
 
 async fn check_one(
