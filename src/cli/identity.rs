@@ -104,6 +104,7 @@ async fn check_one(
             HELP,
         ));
     }
+    let mut missing = None;
     for repository in repositories {
         let names = [repository.clone()];
         let attempt = |turn| registry.describe_repositories(turn, &names);
@@ -112,14 +113,20 @@ async fn check_one(
             .await;
         match described {
             Ok(_) => break,
-            // Says no account. The apply itself says which repository is gone.
-            Err(error) if error.kind() == Kind::RepositoryNotFound => {}
+            // Carries no account. Of several repositories the apply itself says which is gone.
+            Err(error) if error.kind() == Kind::RepositoryNotFound => missing = Some(error),
             Err(error) => return Err(error.into()),
         }
     }
     match (&identity.account, registry.account()) {
         (Some(account), Some(found)) if account != found => Err(CliError::refused(
             format!("the changeset is for the account {account}, not {found}"),
+            HELP,
+        )),
+        (Some(account), None) if let Some(error) = missing => Err(CliError::refused(
+            format!(
+                "the changeset is for the account {account}, and nothing of it is where the credentials lead: {error}"
+            ),
             HELP,
         )),
         _ => Ok(()),

@@ -70,27 +70,35 @@ fn two_accounts_go_from_plan_to_file_to_apply_and_back() {
 }
 
 #[test]
-fn the_way_to_a_registry_is_covered_by_the_digest() {
+fn an_edited_way_leads_to_no_other_registry() {
     let loopback = Loopback::start();
     let folder = loopback.folder();
     folder.file("plan.yaml", &plan());
     folder.run("plan plan.yaml --out cut.json").succeeds();
     let saved: Value = serde_json::from_str(&folder.read("cut.json")).unwrap();
-    for (key, value) in [
-        ("assume_role", json!("arn:aws:iam::333333333333:role/retag")),
-        ("assume_role", Value::Null),
-        ("external_id", json!("other")),
-        ("session_name", json!("somebody")),
-        ("duration_s", json!(3600)),
-        ("profile", json!("other")),
-        ("endpoint", json!("http://127.0.0.1:9")),
-        ("put_image_per_second", json!(5000)),
+    let elsewhere = json!("arn:aws:iam::333333333333:role/retag");
+    for (access, code, said) in [
+        (
+            json!({ "assume_role": elsewhere, "region": "eu-west-1" }),
+            5,
+            "333333333333",
+        ),
+        (
+            json!({ "assume_role": elsewhere, "account": "111111111111", "region": "eu-west-1" }),
+            1,
+            "333333333333",
+        ),
+        (
+            json!({ "endpoint": "http://127.0.0.1:9", "region": "eu-west-1" }),
+            1,
+            "http://127.0.0.1:9",
+        ),
     ] {
         let mut edited = saved.clone();
-        edited["registries"][0]["access"][key] = value;
+        edited["registries"][0]["access"] = access;
         folder.file("edited.json", &edited.to_string());
-        let refused = folder.run("apply edited.json").ends_with(5);
-        assert!(refused.err.contains("was edited"), "{key}: {}", refused.err);
+        let refused = folder.run("apply edited.json").ends_with(code);
+        assert!(refused.err.contains(said), "{}", refused.err);
     }
     assert_eq!(loopback.writes(), 0);
     assert!(!folder.files().iter().any(|file| file.contains("journals")));
