@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 
 use super::args::ConnectionArgs;
 use super::connect::{self, Connections};
-use super::{CliError, Environment};
+use super::{CliError, Session};
 use crate::changeset::{Changeset, RegistryIdentity};
 use crate::model::{RegistryKey, RepositoryName};
 use crate::plan;
@@ -14,11 +14,20 @@ use crate::registry::{CallContext, Kind, Operation, Rate, Registry};
 
 /// Connects the registries that a saved changeset changes, the way its plan file said.
 pub(super) async fn connect_saved(
+    session: &Session,
     changeset: &Changeset,
     connection: &ConnectionArgs,
     put_rate: Rate,
-    environment: &Environment,
 ) -> Result<Connections, CliError> {
+    let environment = &session.environment;
+    for identity in changeset.registries_to_change() {
+        if let (Some(endpoint), None) = (&identity.access.endpoint, &connection.sandbox) {
+            // Whoever edits the file could have the calls sent anywhere, and the plan digest does not tell.
+            session
+                .printer
+                .note(&format!("Calling `{}` at {endpoint}\n", identity.key));
+        }
+    }
     let registries = |with_region: bool| {
         let registries = changeset.registries_to_change().map(move |identity| {
             let mut access = identity.access.clone();

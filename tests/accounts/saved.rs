@@ -91,7 +91,7 @@ fn an_edited_way_leads_to_no_other_registry() {
         (
             json!({ "endpoint": "http://127.0.0.1:9", "region": "eu-west-1" }),
             1,
-            "http://127.0.0.1:9",
+            "Calling `eu` at http://127.0.0.1:9\n",
         ),
     ] {
         let mut edited = saved.clone();
