@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ecr_retag::model::Digest;
 use serde_json::{Value, json};
 
 use crate::loopback::{EU, Loopback, US, key_of, plan, role_of};
@@ -67,6 +68,71 @@ fn two_accounts_go_from_plan_to_file_to_apply_and_back() {
         );
         assert!(!text.contains("AKIA") && !text.contains("ASIA"), "{text}");
     }
+}
+
+/// What another program makes of the file, by the contract alone.
+fn recomputed(saved: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let registry_of = |name: &Value| {
+        let mut registries = saved["registries"].as_array().unwrap().iter();
+        let registry = registries.find(|registry| registry["name"] == *name).unwrap();
+        (text(&registry["account"]), text(&registry["region"]))
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for change in saved["resource_changes"].as_array().unwrap() {
+        let (account, region) = registry_of(&change["registry"]);
+        let repository = text(&change["repository"]);
+        let requires = change["requires"].as_array().unwrap().iter().map(|address| {
+            let (_, tag) = address.as_str().unwrap().rsplit_once(':').unwrap();
+            format!("{account}/{region}/{repository}:{tag}")
+        });
+        let mut requires: Vec<String> = requires.collect();
+        requires.sort();
+        let fields = [
+            account.clone(),
+            region.clone(),
+            repository.clone(),
+            text(&change["tag"]),
+            text(&change["change"]["before"]["digest"]),
+            text(&change["change"]["after"]["digest"]),
+            change["stage"].to_string(),
+            if requires.is_empty() {
+                "-".to_owned()
+            } else {
+                requires.join(",")
+            },
+        ];
+        lines.push(fields.join("\t") + "\n");
+    }
+    lines.sort();
+    let limits = ["creates", "moves", "removes"].map(|limit| match saved["limits"][limit].as_u64() {
+        Some(limit) => limit.to_string(),
+        None => "-".to_owned(),
+    });
+    lines.push(format!("limits\t{}\n", limits.join("\t")));
+    Digest::of(lines.concat().as_bytes()).to_string()
+}
+
+#[test]
+fn another_program_finds_the_same_digest() {
+    let loopback = Loopback::start();
+    let folder = loopback.folder();
+    let more = "    backup: { stable: previous }\n    remove_source: true\n    stage: 2\npolicy: { max_removes: 9, \
+                max_moves: 3 }\n";
+    let rules = plan().replace(
+        "  - { name: cut, repositories: shop/api, from: 1.8.0-rc.3, to: [1.8.0, stable] }\n",
+        "",
+    );
+    let rule = "  - name: cut\n    repositories: shop/api\n    from: 1.8.0-rc.3\n    to: [1.8.0, stable]\n";
+    folder.file("plan.yaml", &format!("{rules}{rule}{more}"));
+    folder.run("plan plan.yaml --out cut.json").succeeds();
+    let saved: Value = serde_json::from_str(&folder.read("cut.json")).unwrap();
+    assert_eq!(saved["summary"]["destroy"], 2);
+    assert!(
+        saved.to_string().contains("\"requires\":[\"eu/shop/api:"),
+        "{saved}"
+    );
+    assert_eq!(recomputed(&saved), saved["plan_digest"].as_str().unwrap());
 }
 
 #[test]
