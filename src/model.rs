@@ -183,14 +183,15 @@ impl FromStr for Tag {
                 Self::CHARS_MAX
             ));
         }
-        match text
-            .chars()
-            .find(|&c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
-        {
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        match text.bytes().position(|b| !is_allowed(b)) {
             None => Ok(Self(text.into())),
-            Some(c) => invalid(format!(
+            Some(at) => invalid(format!(
                 "`{}` is not allowed, only letters, digits, `-`, `_` and `.`",
-                c.escape_debug()
+                text.get(at..)
+                    .and_then(|rest| rest.chars().next())
+                    .unwrap_or_default()
+                    .escape_debug()
             )),
         }
     }
@@ -266,6 +267,16 @@ impl Digest {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    /// Computes the digest of these texts, one after the other.
+    pub fn of_all(texts: impl IntoIterator<Item = String>) -> Self {
+        use sha2::Digest as _;
+        let mut hasher = sha2::Sha256::new();
+        for text in texts {
+            hasher.update(text);
+        }
+        Self(hasher.finalize().into())
+    }
+
     /// The first twelve hex digits, as in `${short_digest}`.
     pub fn short(&self) -> String {
         let text = self.to_string();
@@ -289,15 +300,16 @@ impl FromStr for Digest {
             .strip_prefix("sha256:")
             .filter(|hex| hex.len() == 64)
             .ok_or_else(invalid)?;
-        let nibble = |b: u8| match b {
-            b'0'..=b'9' => Some(b - b'0'),
-            b'a'..=b'f' => Some(b - b'a' + 10),
-            _ => None,
-        };
         let mut bytes = [0; 32];
+        // Judged as a whole at the end: a registry has millions of digests.
+        let mut all_bits = 0;
         for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().as_chunks::<2>().0) {
-            let [high, low] = *pair;
-            *byte = (nibble(high).ok_or_else(invalid)? << 4) | nibble(low).ok_or_else(invalid)?;
+            let [high, low] = pair.map(hex_value);
+            all_bits |= high | low;
+            *byte = (high << 4) | (low & 0xf);
+        }
+        if all_bits > 0xf {
+            return Err(invalid());
         }
         Ok(Self(bytes))
     }
@@ -311,6 +323,15 @@ impl fmt::Display for Digest {
         }
         f.write_str("sha256:")?;
         f.write_str(str::from_utf8(hex.as_flattened()).unwrap_or_default())
+    }
+}
+
+/// The value of a hex digit, or more than 15 for any other byte.
+fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => u8::MAX,
     }
 }
 

@@ -79,8 +79,8 @@ impl Draft {
     ) -> Changeset {
         self.report_missing_repositories(plan, &registries);
         self.report_unmatched(plan);
-        self.changes.sort_by(|a, b| a.address.cmp(&b.address));
-        self.unchanged.sort_by(|a, b| a.address.cmp(&b.address));
+        self.changes.sort_unstable_by(|a, b| a.address.cmp(&b.address));
+        self.unchanged.sort_unstable_by(|a, b| a.address.cmp(&b.address));
         self.skipped.sort_by(|a, b| a.address.cmp(&b.address));
         for passed in guard::check_limits(&plan.policy.limits, Counts::of(&self.changes)) {
             let message = format!(

@@ -4,7 +4,7 @@
 //! edited by hand is found out.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::io;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Action, Change, Changeset, Counts, RegistryIdentity, Unchanged};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::model::{Address, Digest, RegistryKey, Tag};
-use crate::plan::{Access, Limits};
+use crate::plan::Limits;
 
 mod access;
 mod read;
@@ -240,63 +240,68 @@ pub enum InvalidChangeset {
     },
 }
 
-/// The digest of what a changeset does: of every change, its requirements, the way there and the limits.
+/// The digest of what a changeset does: of every change, its requirements and the limits.
 ///
 /// The SHA-256 of one line a change, `ACCOUNT REGION REPOSITORY TAG BEFORE AFTER STAGE REQUIRES` separated by tabs,
-/// and one line for each registry that has changes and whose profile, role, endpoint or pace the plan file says,
-/// `access ACCOUNT REGION PROFILE ROLE EXTERNAL_ID SESSION_NAME DURATION_S ENDPOINT PUT_IMAGE_PER_SECOND`, the lines
-/// sorted by their bytes, and a last line with the limits; `-` stands for none.
+/// the lines sorted by their bytes, and a last line with the limits; `-` stands for none. How a registry is reached is
+/// no part of it: whatever way is taken, account and region must be those of the changes.
 pub fn plan_digest(changeset: &Changeset) -> Digest {
     let places: BTreeMap<&RegistryKey, String> = changeset
         .registries
         .iter()
         .map(|registry| (&registry.key, place_of(registry)))
         .collect();
-    let mut lines: Vec<String> = changeset
+    let mut changes: Vec<(&str, &Change)> = changeset
         .changes
         .iter()
         .map(|change| {
-            let place = places
-                .get(&change.address.registry)
-                .map_or("-\t-", String::as_str);
-            let repository = &change.address.repository;
-            let mut requires: Vec<String> = change
-                .requires
-                .iter()
-                .map(|tag| format!("{}/{repository}:{tag}", place.replace('\t', "/")))
-                .collect();
-            requires.sort();
-            format!(
-                "{place}\t{repository}\t{}\t{}\t{}\t{}\t{}\n",
-                change.address.tag,
-                or_dash(change.action.before()),
-                or_dash(change.action.after()),
-                change.stage,
-                if requires.is_empty() {
-                    "-".to_owned()
-                } else {
-                    requires.join(",")
-                },
-            )
+            let place = places.get(&change.address.registry);
+            (place.map_or("-\t-", String::as_str), change)
         })
         .collect();
-    lines.extend(changeset.registries_to_change().filter_map(access_line));
-    lines.sort_unstable();
+    // As their lines are by their bytes: a tab comes before whatever a name may hold.
+    changes.sort_unstable_by(|(one_place, one), (other_place, other)| {
+        let (a, b) = (&one.address, &other.address);
+        (one_place, &a.repository, &a.tag)
+            .cmp(&(other_place, &b.repository, &b.tag))
+            .then_with(|| digest_line(one_place, one).cmp(&digest_line(other_place, other)))
+    });
     let Limits {
         creates,
         moves,
         removes,
     } = changeset.limits;
-    let mut text = lines.concat();
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "limits\t{}\t{}\t{}",
+    let limits = format!(
+        "limits\t{}\t{}\t{}\n",
         or_dash(creates),
         or_dash(moves),
         or_dash(removes)
     );
-    Digest::of(text.as_bytes())
+    let lines = changes.iter().map(|(place, change)| digest_line(place, change));
+    Digest::of_all(lines.chain([limits]))
+}
+
+/// What the digest of a changeset takes in of one change, which is in this account and region.
+fn digest_line(place: &str, change: &Change) -> String {
+    let repository = &change.address.repository;
+    let mut requires: Vec<String> = change
+        .requires
+        .iter()
+        .map(|tag| format!("{}/{repository}:{tag}", place.replace('\t', "/")))
+        .collect();
+    requires.sort();
+    format!(
+        "{place}\t{repository}\t{}\t{}\t{}\t{}\t{}\n",
+        change.address.tag,
+        or_dash(change.action.before()),
+        or_dash(change.action.after()),
+        change.stage,
+        if requires.is_empty() {
+            "-".to_owned()
+        } else {
+            requires.join(",")
+        },
+    )
 }
 
 fn place_of(registry: &RegistryIdentity) -> String {
@@ -305,33 +310,6 @@ fn place_of(registry: &RegistryIdentity) -> String {
         or_dash(registry.account.as_ref()),
         or_dash(registry.region.as_ref())
     )
-}
-
-/// Says how a registry is reached, if the plan file says more of that than account and region.
-fn access_line(registry: &RegistryIdentity) -> Option<String> {
-    let Access {
-        region: _,
-        account: _,
-        profile,
-        assume_role,
-        endpoint,
-        put_image_per_second,
-    } = &registry.access;
-    if profile.is_none() && assume_role.is_none() && endpoint.is_none() && put_image_per_second.is_none() {
-        return None;
-    }
-    let role = assume_role.as_ref();
-    Some(format!(
-        "access\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
-        place_of(registry),
-        or_dash(profile.as_ref()),
-        or_dash(role.map(|role| &role.role_arn)),
-        or_dash(role.and_then(|role| role.external_id.as_ref())),
-        or_dash(role.and_then(|role| role.session_name.as_ref())),
-        or_dash(role.and_then(|role| role.duration_s)),
-        or_dash(endpoint.as_ref()),
-        or_dash(put_image_per_second.as_ref()),
-    ))
 }
 
 fn or_dash(value: Option<impl ToString>) -> String {
@@ -412,12 +390,18 @@ impl Document {
         }
     }
 
-    /// Writes the document as JSON text with a newline at its end.
+    /// The document as JSON text with a newline at its end.
     pub fn to_json(&self) -> String {
         // The document holds nothing that JSON cannot: no maps with other keys than text, no odd floats.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
+    }
+
+    /// Writes what [`Document::to_json`] gives, without holding all of it.
+    pub fn write_json(&self, mut to: impl io::Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut to, self)?;
+        to.write_all(b"\n")
     }
 
     /// Reads a saved changeset; its digest is not compared yet.

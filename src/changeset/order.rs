@@ -6,6 +6,7 @@
 //! Every tag moves at most once. So only an image is at risk that loses every tag it has and gets a new one: it must
 //! be *fed* before the last of its old tags leaves. All other writes are free.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Change};
@@ -33,13 +34,18 @@ struct Endangered {
 /// `tags` are the tags of the repository as they are before the first stage. Removals come after all writes of
 /// their stage.
 pub(super) fn assign_waves(changes: &mut [Change], tags: &BTreeMap<Tag, Digest>) {
-    let mut tags = tags.clone();
+    let mut tags = Cow::Borrowed(tags);
     let stages: BTreeSet<u32> = changes.iter().map(|change| change.stage).collect();
-    for stage in stages {
+    for &stage in &stages {
+        let is_last = stages.last() == Some(&stage);
         let waves = stage_waves(changes.iter().filter(|change| change.stage == stage), &tags);
         let last = waves.values().copied().max().map_or(0, |wave| wave + 1);
         for change in changes.iter_mut().filter(|change| change.stage == stage) {
             change.wave = waves.get(&change.address.tag).copied().unwrap_or(last);
+            if is_last {
+                continue;
+            }
+            let tags = tags.to_mut();
             match change.action.after() {
                 Some(after) => tags.insert(change.address.tag.clone(), after),
                 None => tags.remove(&change.address.tag),
@@ -118,6 +124,9 @@ fn find_endangered(
                 is_fed: false,
             })
             .leaving += 1;
+    }
+    if endangered.is_empty() {
+        return endangered;
     }
     for (tag, digest) in tags {
         // Another tag stays, at least for this stage's writes: removals come after them.

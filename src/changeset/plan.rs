@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::guard;
+use super::judge::{Verdict, protected};
 use super::order;
-use super::pick;
 use super::reason::Reason;
 use super::repeat;
 use super::scope::Scope;
 use super::wish::{self, Removal, Request, Uses, Wish, Wishes};
 use super::{Action, Change, SkipReason, Skipped, Unchanged};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::inventory::Inventory;
 use crate::model::{Address, Digest, RegistryKey, Tag};
-use crate::plan::{Backup, Expected, OnExisting, OnProtected, Plan, Rule};
+use crate::plan::{Backup, OnProtected, Plan, Rule};
 
 /// What one repository is planned from.
 #[derive(Clone, Copy)]
@@ -64,11 +64,11 @@ impl Input<'_> {
         }
     }
 
-    fn digest_of(&self, tag: &Tag) -> Option<Digest> {
+    pub(super) fn digest_of(&self, tag: &Tag) -> Option<Digest> {
         self.inventory.tags.get(tag).copied()
     }
 
-    fn is_protected(&self, tag: &Tag) -> bool {
+    pub(super) fn is_protected(&self, tag: &Tag) -> bool {
         self.plan
             .policy
             .protect
@@ -135,18 +135,10 @@ pub(super) struct Planned<'a> {
     pub(super) requests: Vec<Request<'a>>,
     source: Option<Tag>,
     reason: Reason,
-    requires: BTreeSet<Tag>,
+    pub(super) requires: BTreeSet<Tag>,
     /// The moves it is made for, if nothing but moves asks for it.
-    backup_of: BTreeSet<Tag>,
+    pub(super) backup_of: BTreeSet<Tag>,
     pub(super) is_reversible: bool,
-}
-
-/// What becomes of a wish.
-enum Verdict {
-    Unchanged,
-    Change(Action),
-    Skip(SkipReason),
-    Broken,
 }
 
 impl<'a> Planner<'a> {
@@ -238,178 +230,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Decides what becomes of a wish; says why it cannot be granted only if `is_final`.
-    fn judge(&mut self, target: &Tag, wish: &Wish<'_>, is_final: bool) -> Verdict {
-        let before = self.input.digest_of(target);
-        if before == Some(wish.digest) {
-            return Verdict::Unchanged;
-        }
-        let mut problems = Vec::new();
-        let verdict = self.judge_change(target, wish, before, &mut problems);
-        if is_final {
-            self.diagnostics.extend(problems);
-        }
-        verdict
-    }
-
-    fn judge_change(
-        &self,
-        target: &Tag,
-        wish: &Wish<'_>,
-        before: Option<Digest>,
-        problems: &mut Vec<Diagnostic>,
-    ) -> Verdict {
-        let repository = &self.input.inventory.repository;
-        let mut is_broken = false;
-        if self.input.inventory.is_archived(wish.digest) {
-            is_broken = true;
-            let message = format!("`{repository}:{target}` would be put on an archived image");
-            problems.push(
-                point(wish, Diagnostic::error(Code::ArchivedSource, message))
-                    .help("restore the image first: its manifest cannot be read while it is archived"),
-            );
-        }
-        if let Some(before) = before {
-            if let Some(why) = self.holds_still(target, wish, before, problems) {
-                return Verdict::Skip(why);
-            }
-            if wish
-                .requests
-                .iter()
-                .any(|r| r.candidate.is_some() && r.rule.on_existing == OnExisting::Fail)
-            {
-                is_broken = true;
-                let message = format!(
-                    "`{repository}:{target}` exists already, on sha256:{}",
-                    before.short()
-                );
-                problems.push(
-                    point(wish, Diagnostic::error(Code::TargetExists, message))
-                        .help("set `on_existing: move` to move it, or `keep` to leave it where it is"),
-                );
-            }
-            if self.input.is_protected(target) {
-                match self.input.plan.policy.on_protected {
-                    OnProtected::Skip => return Verdict::Skip(SkipReason::Protected),
-                    OnProtected::Fail => {
-                        is_broken = true;
-                        problems.push(point(wish, protected(&format!("{repository}:{target}"), "moved")));
-                    }
-                }
-            }
-            if self.input.inventory.mutability.is_immutable(target) {
-                is_broken = true;
-                let message = format!(
-                    "`{repository}:{target}` is immutable and on sha256:{}, not on sha256:{}",
-                    before.short(),
-                    wish.digest.short()
-                );
-                problems
-                    .push(point(wish, Diagnostic::error(Code::ImmutableTag, message)).help(
-                        "choose another target, or exclude the tag from the repository's immutability",
-                    ));
-            }
-        }
-        is_broken |= self.breaks_an_expectation(target, wish, before, problems);
-        if is_broken {
-            return Verdict::Broken;
-        }
-        Verdict::Change(match before {
-            None => Action::Create { after: wish.digest },
-            Some(before) => Action::Move {
-                before,
-                after: wish.digest,
-            },
-        })
-    }
-
-    /// Why an existing target stays where it is, if no rule would move it.
-    fn holds_still(
-        &self,
-        target: &Tag,
-        wish: &Wish<'_>,
-        before: Digest,
-        problems: &mut Vec<Diagnostic>,
-    ) -> Option<SkipReason> {
-        let mut why = None;
-        let mut doubts = Vec::new();
-        for request in &wish.requests {
-            let Some(candidate) = &request.candidate else {
-                return None;
-            };
-            match request.rule.on_existing {
-                OnExisting::Move | OnExisting::Fail => return None,
-                OnExisting::Keep => why = Some(SkipReason::Kept),
-                OnExisting::Advance => {
-                    match pick::is_ahead(request.rule, candidate, before, &self.input) {
-                        pick::Advance::Ahead => return None,
-                        pick::Advance::Behind => {}
-                        pick::Advance::Unclear(doubt) => {
-                            let message =
-                                format!("`{}:{target}` is kept: {doubt}", self.input.inventory.repository);
-                            let warning = Diagnostic::warning(Code::AdvanceUnclear, message)
-                                .at(request.span, format!("rule `{}`", request.rule.name));
-                            doubts.push(warning);
-                        }
-                    }
-                    why.get_or_insert(SkipReason::NotAhead);
-                }
-            }
-        }
-        problems.extend(doubts);
-        why
-    }
-
-    fn breaks_an_expectation(
-        &self,
-        target: &Tag,
-        wish: &Wish<'_>,
-        before: Option<Digest>,
-        problems: &mut Vec<Diagnostic>,
-    ) -> bool {
-        let repository = &self.input.inventory.repository;
-        let shown = |digest: Option<Digest>| {
-            digest.map_or_else(
-                || "absent".to_owned(),
-                |digest| format!("on sha256:{}", digest.short()),
-            )
-        };
-        let mut is_broken = false;
-        for request in wish.requests.iter().filter(|request| request.candidate.is_some()) {
-            for expect in request
-                .rule
-                .expect
-                .iter()
-                .filter(|expect| expect.target == *target)
-            {
-                let (holds, expected) = match &expect.place {
-                    Expected::Absent => (before.is_none(), "absent".to_owned()),
-                    Expected::Digest(digest) => (before == Some(*digest), shown(Some(*digest))),
-                    Expected::Tag(tag) => {
-                        let digest = self.input.digest_of(tag);
-                        (
-                            digest.is_some() && before == digest,
-                            format!("on the image of `{tag}`, which is {}", shown(digest)),
-                        )
-                    }
-                };
-                if !holds {
-                    is_broken = true;
-                    let message = format!(
-                        "`{repository}:{target}` should be {expected}, and is {}",
-                        shown(before)
-                    );
-                    problems.push(
-                        Diagnostic::refusal(Code::ExpectationFailed, message)
-                            .at(expect.span, format!("rule `{}` expects this", request.rule.name))
-                            .help("find out who moved the tag; then correct `expect` or the registry"),
-                    );
-                }
-            }
-        }
-        is_broken
-    }
-
     fn remove(&mut self, source: Tag, removal: Removal<'a>, uses: Uses) {
         let repository = &self.input.inventory.repository;
         let rules = removal.rules.clone();
@@ -455,105 +275,6 @@ impl<'a> Planner<'a> {
             is_reversible: true,
         };
         self.changes.insert(source, planned);
-    }
-
-    /// What a change requires comes no later than the change, whatever the stages of the rules behind it.
-    fn align_stages(&mut self) {
-        let mut latest: Vec<(Tag, u32)> = self
-            .changes
-            .values()
-            .filter(|planned| !planned.action.is_removal())
-            .flat_map(|planned| planned.requires.iter().map(|tag| (tag.clone(), planned.stage)))
-            .collect();
-        while let Some((tag, stage)) = latest.pop() {
-            if let Some(required) = self.changes.get_mut(&tag)
-                && required.stage > stage
-            {
-                required.stage = stage;
-                latest.extend(required.requires.iter().map(|tag| (tag.clone(), stage)));
-            }
-        }
-    }
-
-    /// Whether the tag will be on the image once this plan is carried out.
-    fn will_be_on(&self, tag: &Tag, digest: Digest) -> bool {
-        match self.changes.get(tag) {
-            Some(planned) => planned.action.after() == Some(digest),
-            None => self.input.digest_of(tag) == Some(digest),
-        }
-    }
-
-    /// Leaves out every change whose requirements are not met, until none is left to leave out.
-    fn leave_out_what_lacks_its_requirements(&mut self) {
-        loop {
-            let lacking: Vec<(Tag, SkipReason)> = self
-                .changes
-                .iter()
-                .filter_map(|(tag, planned)| Some((tag.clone(), self.lacks(planned)?)))
-                .collect();
-            if lacking.is_empty() {
-                return;
-            }
-            for (tag, why) in lacking {
-                if let Some(planned) = self.changes.remove(&tag) {
-                    let rules = planned.requests.iter().map(|request| request.rule).collect();
-                    self.skipped.insert(tag, (rules, why));
-                }
-            }
-        }
-    }
-
-    fn lacks(&self, planned: &Planned<'_>) -> Option<SkipReason> {
-        if let Some(before) = planned.action.before()
-            && let Some(tag) = planned.requires.iter().find(|tag| !self.will_be_on(tag, before))
-        {
-            return Some(SkipReason::Requires(tag.clone()));
-        }
-        let is_needless = !planned.backup_of.is_empty()
-            && !planned
-                .backup_of
-                .iter()
-                .any(|moved| self.changes.contains_key(moved));
-        if is_needless {
-            return planned.backup_of.first().cloned().map(SkipReason::BackupOf);
-        }
-        None
-    }
-
-    /// Two moves that are each other's backups can be made in no order.
-    fn refuse_circles(&mut self) {
-        let mut open: BTreeMap<&Tag, BTreeSet<&Tag>> = self
-            .changes
-            .iter()
-            .map(|(tag, planned)| (tag, planned.requires.iter().collect::<BTreeSet<_>>()))
-            .collect();
-        loop {
-            let done: BTreeSet<&Tag> = open
-                .iter()
-                .filter(|(_, requires)| !requires.iter().any(|tag| open.contains_key(*tag)))
-                .map(|(tag, _)| *tag)
-                .collect();
-            if done.is_empty() {
-                break;
-            }
-            open.retain(|tag, _| !done.contains(*tag));
-        }
-        let circle: Vec<Tag> = open.into_keys().cloned().collect();
-        for tag in circle {
-            let Some(planned) = self.changes.remove(&tag) else {
-                continue;
-            };
-            let message = format!(
-                "`{}:{tag}` and its backup wait for each other",
-                self.input.inventory.repository
-            );
-            let mut diagnostic = Diagnostic::error(Code::CircularBackup, message)
-                .help("take one of the tags out of `backup`, or use two stages");
-            for request in &planned.requests {
-                diagnostic = diagnostic.at(request.span, format!("rule `{}`", request.rule.name));
-            }
-            self.diagnostics.push(diagnostic);
-        }
     }
 
     fn finish(self, unmatched: Vec<String>) -> RepositoryPlan {
@@ -616,21 +337,4 @@ fn backups_of<'a>(target: &Tag, wish: &Wish<'a>) -> Vec<(&'a Backup, &'a Rule)> 
         }
     }
     backups
-}
-
-fn point(wish: &Wish<'_>, diagnostic: Diagnostic) -> Diagnostic {
-    wish.requests.iter().fold(diagnostic, |diagnostic, request| {
-        diagnostic.at(
-            request.span,
-            format!("rule `{}` ({})", request.rule.name, wish.reason),
-        )
-    })
-}
-
-fn protected(address: &str, what: &str) -> Diagnostic {
-    Diagnostic::refusal(
-        Code::ProtectedTag,
-        format!("`{address}` is protected and would be {what}"),
-    )
-    .help("take the tag out of `policy.protect`, or set `on_protected: skip`")
 }

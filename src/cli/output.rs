@@ -1,6 +1,6 @@
 //! Prints changesets and diagnostics in the format that was asked for, and writes files whole or not at all.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::args::{Format, OutputArgs};
@@ -40,13 +40,12 @@ impl Session {
         puts_per_second: f64,
     ) -> Result<(), CliError> {
         let is_json = output.format() == Format::Json;
-        let json =
-            (is_json || output.json_into.is_some()).then(|| Document::new(changeset, sources).to_json());
-        if let (Some(path), Some(json)) = (&output.json_into, &json) {
-            write_file(path, json)?;
+        let document = (is_json || output.json_into.is_some()).then(|| Document::new(changeset, sources));
+        if let (Some(path), Some(document)) = (&output.json_into, &document) {
+            write_file(path, |file| document.write_json(file))?;
         }
-        let text = match json {
-            Some(json) if is_json => render::escape_json(&json).into_owned(),
+        let text = match document {
+            Some(document) if is_json => render::escape_json(&document.to_json()).into_owned(),
             _ => self.changeset_page(changeset, sources, output, puts_per_second),
         };
         self.report_changeset(changeset, sources, output, puts_per_second)?;
@@ -79,7 +78,8 @@ impl Session {
         puts_per_second: f64,
     ) -> Result<(), CliError> {
         if let Some(path) = &output.gitlab_report {
-            write_file(path, &render::gitlab_report(changeset))?;
+            let report = render::gitlab_report(changeset);
+            write_file(path, |file| file.write_all(report.as_bytes()))?;
         }
         if let Some(report) = &self.github {
             let digest = plan_digest(changeset);
@@ -157,15 +157,21 @@ impl Session {
 }
 
 /// Writes a file so that it is there whole or not at all.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
-    let write = || -> std::io::Result<()> {
+pub(super) fn write_file(
+    path: &Path,
+    contents: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> Result<(), CliError> {
+    let write = || -> io::Result<()> {
         let directory = match path.parent() {
             Some(directory) if !directory.as_os_str().is_empty() => directory,
             _ => Path::new("."),
         };
         std::fs::create_dir_all(directory)?;
         let mut file = readable(&mut tempfile::Builder::new()).tempfile_in(directory)?;
-        file.write_all(text.as_bytes())?;
+        let mut buffered = io::BufWriter::new(&mut file);
+        contents(&mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())

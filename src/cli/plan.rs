@@ -35,7 +35,7 @@ pub(super) struct PlanCommandArgs {
             "out", "detailed_exitcode", "format", "json_into", "gitlab_report", "full", "targets", "excludes",
             "allow_partial",
         ],
-        help_heading = "Connection"
+        help_heading = "Output"
     )]
     check_access: bool,
     #[command(flatten)]
@@ -83,7 +83,7 @@ async fn plan(session: &Session, args: &PlanCommandArgs, interrupt: &Interrupt) 
     }
     if let Some(path) = &args.out {
         let document = Document::new(&planned.changeset, &checked.sources);
-        super::output::write_file(path, &document.to_json())?;
+        super::output::write_file(path, |file| document.write_json(file))?;
         if let Some(report) = &session.github {
             report.saved(path);
         }

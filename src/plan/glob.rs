@@ -25,6 +25,10 @@ pub struct Glob {
 /// A pattern is read when the plan is checked and compiled when it is first asked, so that checking stays quick.
 #[derive(Debug)]
 struct Matcher {
+    /// What every name that matches begins with.
+    start: String,
+    /// Whether every name that begins so matches: the pattern ends with its only special character, a `*`.
+    takes_any_rest: bool,
     regex: String,
     compiled: OnceLock<Option<Regex>>,
 }
@@ -54,7 +58,11 @@ impl Glob {
             .empty_alternates(true)
             .build()
             .map_err(|error| bad(error.kind().to_string()))?;
+        let special = |c: char| MAGIC.contains(&c) || c == '\\';
+        let (start, rest) = text.split_at(text.find(special).unwrap_or(text.len()));
         let matcher = Matcher {
+            start: start.to_owned(),
+            takes_any_rest: rest == "*",
             regex: glob.regex().to_owned(),
             compiled: OnceLock::new(),
         };
@@ -67,9 +75,15 @@ impl Glob {
 
     /// Whether the whole name matches.
     pub fn matches(&self, name: &str) -> bool {
-        self.matcher
-            .compiled
-            .get_or_init(|| Regex::new(&self.matcher.regex).ok())
+        let matcher = &*self.matcher;
+        name.starts_with(&matcher.start) && (matcher.takes_any_rest || matcher.matches_regex(name))
+    }
+}
+
+impl Matcher {
+    fn matches_regex(&self, name: &str) -> bool {
+        self.compiled
+            .get_or_init(|| Regex::new(&self.regex).ok())
             .as_ref()
             .is_some_and(|regex| regex.is_match(name.as_bytes()))
     }
@@ -149,6 +163,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_seen_from_the_start_agrees_with_the_whole_pattern(
+            pattern in r"[ab*?\[\]{},\\/]{0,6}",
+            name in "[ab/]{0,5}",
+        ) {
+            if let Ok(glob) = Glob::new(pattern, Span::default()) {
+                prop_assert_eq!(glob.matches(&name), glob.matcher.matches_regex(&name));
+            }
+        }
+
         #[test]
         fn what_is_escaped_means_itself(text in r"[a-z*?\[\]{}!,\\/. -]{0,12}", other in "[a-z*/,]{0,4}") {
             let glob = glob(&escape(&text));

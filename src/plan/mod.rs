@@ -96,7 +96,7 @@ pub struct Access {
 }
 
 /// A role to take on before a registry is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AssumeRole {
     /// The role's ARN.
     pub role_arn: String,

@@ -72,12 +72,12 @@ pub async fn check_access(reader: &Reader<'_>, question: AccessQuestion<'_>) -> 
     if question.repositories.has_globs {
         repositories.extend(listed_repositories(reader, &mut findings).await);
     }
-    let mut tries = Vec::new();
+    let mut calls = Vec::new();
     for repository in &repositories {
         let Some(reads) = (question.reads)(repository) else {
             continue;
         };
-        tries.extend([
+        calls.extend([
             (Operation::DescribeImages, repository),
             (Operation::BatchGetImage, repository),
         ]);
@@ -86,10 +86,10 @@ pub async fn check_access(reader: &Reader<'_>, question: AccessQuestion<'_>) -> 
                 with_push_times: false,
             })
         {
-            tries.push((Operation::ListImages, repository));
+            calls.push((Operation::ListImages, repository));
         }
     }
-    let tried = stream::iter(tries)
+    let tried = stream::iter(calls)
         .map(|(operation, repository)| async move {
             (
                 operation,

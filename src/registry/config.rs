@@ -23,6 +23,7 @@ use aws_sdk_ecr::config::{
 use aws_smithy_async::time::TimeSource;
 use jiff::Timestamp;
 
+use super::credentials::keeping_credentials;
 use super::endpoint::Endpoint;
 use super::profile::check_profile;
 use super::{Kind, Rate, Registry, RegistryError, tls};
@@ -115,7 +116,7 @@ pub async fn connect(registry: &plan::Registry, options: &ConnectOptions) -> Res
     connect_sharing(registry, options, &mut Identities::new()).await
 }
 
-/// Reaches several registries; those of one profile get their credentials once.
+/// Reaches several registries; those of one profile and role get their credentials once.
 ///
 /// Gives one result for each, in their order.
 pub async fn connect_all(
@@ -130,8 +131,15 @@ pub async fn connect_all(
     connected
 }
 
-/// Where credentials come from, and those that came, by profile.
-type Identities = BTreeMap<Option<String>, (SharedCredentialsProvider, SharedIdentityCache)>;
+/// Where credentials come from, and those that came.
+type Identities = BTreeMap<IdentityKey, (SharedCredentialsProvider, SharedIdentityCache)>;
+
+/// What decides whose credentials they are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct IdentityKey {
+    profile: Option<String>,
+    role: Option<plan::AssumeRole>,
+}
 
 async fn connect_sharing(
     registry: &plan::Registry,
@@ -139,8 +147,17 @@ async fn connect_sharing(
     identities: &mut Identities,
 ) -> Result<Registry, RegistryError> {
     let profile = registry.access.profile.as_ref().or(options.profile.as_ref());
-    let config = share_identity(base_config(registry, options).await?, profile, identities);
-    let config = with_role(registry, options, config).await;
+    let mut key = IdentityKey {
+        profile: profile.cloned(),
+        role: None,
+    };
+    let config = keeping_credentials(base_config(registry, options).await?);
+    let mut config = share_identity(config, &key, identities);
+    if registry.access.assume_role.is_some() {
+        config = with_role(registry, options, config).await;
+        key.role.clone_from(&registry.access.assume_role);
+        config = share_identity(config, &key, identities);
+    }
     let region = config.region().ok_or_else(no_region)?.as_ref().parse();
     let region =
         region.map_err(|error: InvalidName| RegistryError::new(Kind::Configuration, error.to_string()))?;
@@ -162,9 +179,9 @@ async fn connect_sharing(
     ))
 }
 
-/// Takes over the credentials that another registry of this profile has, or lets others take over these.
-fn share_identity(config: SdkConfig, profile: Option<&String>, identities: &mut Identities) -> SdkConfig {
-    match (identities.get(&profile.cloned()), config.credentials_provider()) {
+/// Takes over the credentials that another registry with this key has, or lets others take over these.
+fn share_identity(config: SdkConfig, key: &IdentityKey, identities: &mut Identities) -> SdkConfig {
+    match (identities.get(key), config.credentials_provider()) {
         (Some((provider, cache)), _) => {
             let builder = config.into_builder().credentials_provider(provider.clone());
             builder.identity_cache(cache.clone()).build()
@@ -173,7 +190,7 @@ fn share_identity(config: SdkConfig, profile: Option<&String>, identities: &mut 
             let cache = config
                 .identity_cache()
                 .unwrap_or_else(|| IdentityCache::lazy().build());
-            identities.insert(profile.cloned(), (provider, cache.clone()));
+            identities.insert(key.clone(), (provider, cache.clone()));
             config.into_builder().identity_cache(cache).build()
         }
         (None, None) => config,
@@ -409,7 +426,8 @@ mod tests {
             let config = base_config(&plan::Registry::default(), &options).await.unwrap();
             let provider = SharedCredentialsProvider::new(Counting(Arc::clone(&asked)));
             let config = config.into_builder().credentials_provider(provider).build();
-            let config = share_identity(config, profile.as_ref(), &mut identities);
+            let key = IdentityKey { profile, role: None };
+            let config = share_identity(config, &key, &mut identities);
             let answer = client(&config, None, false)
                 .list_images()
                 .repository_name("shop/api");

@@ -8,6 +8,7 @@ mod access;
 mod classify;
 mod config;
 mod context;
+mod credentials;
 mod ecr;
 mod endpoint;
 mod error;

@@ -51,6 +51,8 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
+    const LINES_OF_SINGLE: usize = 2;
+
     fn single(change: &'a Change) -> Self {
         Self {
             first: change,
@@ -112,7 +114,11 @@ impl<'a> Entry<'a> {
 
     /// The lines it takes: a single change has one above it that names its address.
     fn lines(&self) -> usize {
-        if self.is_single() { 2 } else { 1 }
+        if self.is_single() {
+            Self::LINES_OF_SINGLE
+        } else {
+            1
+        }
     }
 }
 
@@ -121,13 +127,9 @@ impl<'a> Entry<'a> {
 /// If that takes more than `lines_max` lines, changes that are alike become one entry: first those with the same tag
 /// and reason, in all repositories; of what is left those of the same rules; and last those of the same kind.
 pub(super) fn list<'a>(changes: &[&'a Change], lines_max: Option<usize>) -> Vec<Entry<'a>> {
-    let singles: Vec<Entry<'_>> = sorted(changes).into_iter().map(Entry::single).collect();
-    let Some(lines_max) = lines_max else {
-        return singles;
+    let Some(lines_max) = lines_max.filter(|max| changes.len() * Entry::LINES_OF_SINGLE > *max) else {
+        return sorted(changes).into_iter().map(Entry::single).collect();
     };
-    if lines(&singles) <= lines_max {
-        return singles;
-    }
     let alike = group(changes, |change| Key {
         tag: Some(&change.address.tag),
         reason: change.reason.to_string(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::message::push_help;
+use super::summary::place;
 use super::text::{self, Look, counted, escape, push};
 use crate::changeset::{Action, Change, Changeset, Counts};
 use crate::event::{CallCount, ChangeResult, Ending, Failure, NotAttempted, Outcome};
@@ -43,8 +44,12 @@ pub struct OutcomeCounts {
 impl OutcomeCounts {
     /// Counts how the changes ended; `results` are in their order.
     pub fn of(changeset: &Changeset, outcome: &Outcome) -> Self {
+        Self::count(results(changeset, outcome))
+    }
+
+    fn count<'a>(results: impl Iterator<Item = (&'a Change, &'a ChangeResult)>) -> Self {
         let mut counts = Self::default();
-        for (change, result) in results(changeset, outcome) {
+        for (change, result) in results {
             match result {
                 ChangeResult::Done => match change.action {
                     Action::Create { .. } => counts.done.creates += 1,
@@ -67,6 +72,15 @@ impl OutcomeCounts {
 
     /// The line that other programs look for.
     pub fn line(&self) -> String {
+        let word = if self.is_complete() {
+            "complete"
+        } else {
+            "incomplete"
+        };
+        format!("Apply {word}! Tags: {}.", self.words())
+    }
+
+    fn words(&self) -> String {
         let Self {
             done,
             failed,
@@ -80,13 +94,10 @@ impl OutcomeCounts {
                 moves,
                 removes,
             } = done;
-            format!("Apply complete! Tags: {creates} added, {moves} changed, {removes} destroyed.")
+            format!("{creates} added, {moves} changed, {removes} destroyed")
         } else {
             let applied = done.total();
-            format!(
-                "Apply incomplete! Tags: {applied} applied, {failed} failed, {stale} stale, {not_attempted} not \
-                 attempted."
-            )
+            format!("{applied} applied, {failed} failed, {stale} stale, {not_attempted} not attempted")
         }
     }
 }
@@ -102,6 +113,7 @@ pub fn outcome_text(changeset: &Changeset, outcome: &Outcome, view: &OutcomeView
         text::ERROR
     };
     push(&mut out, format_args!("{}\n", look.paint(style, counts.line())));
+    push_registries(&mut out, changeset, outcome);
     if counts.already_done > 0 {
         let tags = counted(counts.already_done, "tag was", "tags were");
         push(&mut out, format_args!("{tags} right already.\n"));
@@ -116,6 +128,21 @@ pub fn outcome_text(changeset: &Changeset, outcome: &Outcome, view: &OutcomeView
         push(&mut out, format_args!("\nTo carry on:\n  {}\n", escape(command)));
     }
     out
+}
+
+/// A line for each registry, where there are several.
+fn push_registries(out: &mut String, changeset: &Changeset, outcome: &Outcome) {
+    if !changeset.is_qualified() {
+        return;
+    }
+    for registry in changeset.registries_to_change() {
+        let here = results(changeset, outcome).filter(|(change, _)| change.address.registry == registry.key);
+        let words = OutcomeCounts::count(here).words();
+        push(
+            out,
+            format_args!("  {} in {}: {words}\n", registry.key, place(registry)),
+        );
+    }
 }
 
 fn results<'a>(

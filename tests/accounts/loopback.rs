@@ -1,6 +1,7 @@
 //! A sandbox of this process that the real binary reaches, with two accounts and a role in each.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ecr_retag::sandbox::serve::serve;
@@ -55,10 +56,12 @@ impl Loopback {
     pub(crate) fn start() -> Self {
         let mut yaml = "repositories:\n".to_owned();
         for (account, region) in [(EU, "eu-west-1"), (US, "us-east-1")] {
-            yaml += &format!(
+            write!(
+                yaml,
                 "- names: [shop/api]\n  account: \"{account}\"\n  region: {region}\n  images:\n  \
                  - {{ name: rc, tags: [1.8.0-rc.3] }}\n  - {{ name: old, tags: [1.7.3, stable] }}\n"
-            );
+            )
+            .unwrap();
         }
         Self::serving(&yaml)
     }

@@ -8,6 +8,8 @@
 )]
 
 mod access;
+mod credentials;
+mod endpoints;
 #[expect(dead_code, reason = "the tests of the command line use all of it")]
 #[path = "../cli/support.rs"]
 mod folder;
