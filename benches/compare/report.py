@@ -64,7 +64,8 @@ def table(heads, rows):
 
 
 def ratio(theirs, ours):
-    return f"{theirs / ours:.3g} ×"
+    times = theirs / ours
+    return f"{times:,.0f} ×" if times >= 10 else f"{times:.1f} ×"
 
 
 def cells_table(results):
@@ -131,8 +132,11 @@ def verdicts(results):
     slower = [cell for cell, found in sorted(free.items()) if found["fixed"]["wall_s"] > found["boto3"]["wall_s"]]
     quota_cells = by_cell(results, True)
     slower += [cell for cell, found in sorted(quota_cells.items()) if found["max"]["wall_s"] > found["boto3"]["wall_s"]]
-    theirs = min(mib(result) for result in results if result["contender"] not in OURS)
-    ours = max(mib(result) for result in results if result["contender"] in OURS)
+    cli_mib = min(mib(result) for result in results if "cli" in result["contender"])
+    memory = [
+        max(mib(found[ours]) / min(mib(found["boto3"]), cli_mib) for ours in OURS if ours in found)
+        for found in [*free.values(), *quota_cells.values()]
+    ]
     named = ", ".join(f"{retags:,} / {repositories} / {latency} ms" for latency, retags, repositories in slower)
 
     def verdict(what, is_so, found):
@@ -145,8 +149,10 @@ def verdicts(results):
                 f"in {good} of {cells} cells; 1/{1 / max(cpu):.1f} at the least, 1/{1 / min(cpu):.1f} at the most"),
         verdict("CPU a retag at most a hundredth of the AWS CLI recipe's", max(cli_cpu) <= CPU_OF_CLI_MAX,
                 f"1/{1 / max(cli_cpu):.0f}"),
-        verdict("wall time never above boto3's", not slower, named or f"in {cells + len(quota_cells)} cells"),
-        verdict("peak memory below both", ours < theirs, f"{ours:.0f} MiB at the most, theirs {theirs:.0f} MiB at the least"),
+        verdict("wall time never above boto3's", not slower,
+                f"{cells + len(quota_cells)} cells" if not slower else f"not with {named}"),
+        verdict("peak memory below both", max(memory) < 1,
+                f"between {min(memory):.0%} and {max(memory):.0%} of the thriftier one's in the same cell"),
     ])
 
 
