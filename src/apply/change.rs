@@ -38,6 +38,11 @@ impl Work<'_> {
             return;
         };
         let _admitted = self.lanes.admission.acquire().await;
+        // Thousands wait for admission; what they need once they are in would be kept for each of them.
+        Box::pin(self.write_admitted(index, change, after)).await;
+    }
+
+    async fn write_admitted(&self, index: usize, change: &Change, after: Digest) {
         if self.lanes.context.check().is_err() {
             return self.not_attempted(index, NotAttempted::Stopped);
         }

@@ -1,5 +1,6 @@
 //! What must not happen, whatever the rules say: an image without its last tag, too many tags, too many changes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Planned, Planner};
@@ -46,11 +47,13 @@ pub fn check_limits(limits: &Limits, counts: Counts) -> Vec<LimitPassed> {
 }
 
 /// Every tag that is known to exist, whether a rule asked for it or it was seen on an image that loses one.
-pub(super) fn known_tags(inventory: &Inventory) -> BTreeMap<Tag, Digest> {
-    let mut tags = inventory.tags.clone();
+pub(super) fn known_tags(inventory: &Inventory) -> Cow<'_, BTreeMap<Tag, Digest>> {
+    let mut tags = Cow::Borrowed(&inventory.tags);
     for (digest, image) in &inventory.images {
         for tag in image.tags.iter().flatten() {
-            tags.entry(tag.clone()).or_insert(*digest);
+            if !tags.contains_key(tag) {
+                tags.to_mut().insert(tag.clone(), *digest);
+            }
         }
     }
     tags
@@ -68,9 +71,9 @@ pub(super) fn check_images(planner: &mut Planner<'_>) {
         .flat_map(|planned| [planned.action.before(), planned.action.after()])
         .flatten()
         .collect();
-    for (tag, digest) in known_tags(planner.input.inventory) {
-        if touched.contains(&digest) {
-            before.entry(digest).or_default().insert(tag);
+    for (tag, digest) in &*known_tags(planner.input.inventory) {
+        if touched.contains(digest) {
+            before.entry(*digest).or_default().insert(tag.clone());
         }
     }
     let mut after = before.clone();

@@ -152,13 +152,17 @@ impl<'a> Planner<'a> {
             let Some(wish) = wishes.by_target.get(&target) else {
                 continue;
             };
+            let backups = backups_of(&target, wish);
+            if backups.is_empty() {
+                continue;
+            }
             let Verdict::Change(Action::Move { before, .. }) = self.judge(&target, wish, false) else {
                 continue;
             };
             if moved.insert(target.clone(), before).is_some() {
                 continue;
             }
-            for (backup, rule) in backups_of(&target, wish) {
+            for (backup, rule) in backups {
                 requires
                     .entry(target.clone())
                     .or_default()

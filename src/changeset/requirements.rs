@@ -73,6 +73,9 @@ impl Planner<'_> {
 
     /// Two moves that are each other's backups can be made in no order.
     pub(super) fn refuse_circles(&mut self) {
+        if self.changes.values().all(|planned| planned.requires.is_empty()) {
+            return;
+        }
         let mut open: BTreeMap<&Tag, BTreeSet<&Tag>> = self
             .changes
             .iter()

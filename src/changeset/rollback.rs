@@ -72,7 +72,9 @@ impl<'a> WayBack<'a> {
     fn new(inventory: Option<&'a Inventory>, stage_max: u32) -> Self {
         Self {
             inventory,
-            tags: inventory.map(guard::known_tags).unwrap_or_default(),
+            tags: inventory
+                .map(|inventory| guard::known_tags(inventory).into_owned())
+                .unwrap_or_default(),
             stage_max,
             changes: BTreeMap::new(),
             skipped: Vec::new(),
