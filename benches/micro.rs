@@ -24,7 +24,7 @@ use ecr_retag::changeset::{Changeset, Draft, Input, RegistryIdentity, Scope, pla
 use ecr_retag::diagnostic::Sources;
 use ecr_retag::inventory::Inventory;
 use ecr_retag::model::{Digest, RegistryKey, RepositoryName, Tag};
-use ecr_retag::plan::{self, Access, Plan, PlanInput, VariableInputs};
+use ecr_retag::plan::{self, Plan, PlanInput, VariableInputs};
 use ecr_retag::registry::{CallContext, ConnectOptions, InProcess, Operation, Registry, connect};
 use ecr_retag::render::{ChangesetView, Look, PageView, changeset_html, changeset_markdown, changeset_text};
 use jiff::Timestamp;
