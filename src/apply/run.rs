@@ -111,11 +111,13 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         self.journal.intent(change).map_err(|error| {
-            RegistryError::new(
+            let error = RegistryError::new(
                 Kind::Configuration,
                 format!("the journal cannot be written: {error}"),
             )
-            .with_help("make room or choose another place with `--journal`, then run the command again")
+            .with_help("make room or choose another place with `--journal`, then run the command again");
+            self.stop_hopeless(to_failure(&error));
+            error
         })?;
         *self.state().open.entry(index).or_default() += 1;
         Ok(())
@@ -164,14 +166,11 @@ impl<'a> Run<'a> {
         };
         if let Err(error) = journaled {
             let message = format!("the journal cannot be written: {error}");
-            self.stop(Ending::Hopeless {
-                registries: Vec::new(),
-                failure: Failure {
-                    message,
-                    code: None,
-                    request_id: None,
-                    help: None,
-                },
+            self.stop_hopeless(Failure {
+                message,
+                code: None,
+                request_id: None,
+                help: None,
             });
         }
         {
@@ -259,7 +258,12 @@ impl<'a> Run<'a> {
         Some(Ending::Hopeless { registries, failure })
     }
 
-    pub(super) fn stop(&self, why: Ending) {
+    fn stop_hopeless(&self, failure: Failure) {
+        let registries = Vec::new();
+        self.stop(Ending::Hopeless { registries, failure });
+    }
+
+    fn stop(&self, why: Ending) {
         let mut state = self.state();
         if state.ending.is_none() {
             state.ending = Some(why.clone());

@@ -126,13 +126,8 @@ async fn apply_saved(
             "mend the plan file and plan again",
         ));
     }
-    let connections = identity::connect_saved(
-        &changeset,
-        &args.connection,
-        args.run.put_rate,
-        &session.environment,
-    )
-    .await?;
+    let connections =
+        identity::connect_saved(session, &changeset, &args.connection, args.run.put_rate).await?;
     let job = args.job(session, interrupt, context, &connections);
     let pace = connections.puts_per_second();
     session.print_changeset_to_apply(&changeset, &Sources::default(), &args.output, pace)?;

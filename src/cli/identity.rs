@@ -6,19 +6,28 @@ use futures::future::try_join_all;
 
 use super::args::ConnectionArgs;
 use super::connect::{self, Connections};
-use super::{CliError, Environment};
+use super::{CliError, Session};
 use crate::changeset::{Changeset, RegistryIdentity};
-use crate::model::RepositoryName;
+use crate::model::{RegistryKey, RepositoryName};
 use crate::plan;
 use crate::registry::{CallContext, Kind, Operation, Rate, Registry};
 
 /// Connects the registries that a saved changeset changes, the way its plan file said.
 pub(super) async fn connect_saved(
+    session: &Session,
     changeset: &Changeset,
     connection: &ConnectionArgs,
     put_rate: Rate,
-    environment: &Environment,
 ) -> Result<Connections, CliError> {
+    let environment = &session.environment;
+    for identity in changeset.registries_to_change() {
+        if let (Some(endpoint), None) = (&identity.access.endpoint, &connection.sandbox) {
+            // Whoever edits the file could have the calls sent anywhere, and the plan digest does not tell.
+            session
+                .printer
+                .note(&format!("Calling `{}` at {endpoint}\n", identity.key));
+        }
+    }
     let registries = |with_region: bool| {
         let registries = changeset.registries_to_change().map(move |identity| {
             let mut access = identity.access.clone();
@@ -46,7 +55,7 @@ pub(super) async fn connect_saved(
         connections = connect::connect(&registries(true), connection, put_rate, environment).await?;
     }
     match connections.failures.first() {
-        Some((_, error)) => Err(error.clone().into()),
+        Some((key, error)) => Err(in_registry(changeset, key, error.clone().into())),
         None => Ok(connections),
     }
 }
@@ -63,10 +72,29 @@ pub(super) async fn check(
         let repositories = addresses
             .filter(|address| address.registry == identity.key)
             .map(|address| &address.repository);
-        Some(check_one(identity, registry, repositories.collect(), context))
+        let check = check_one(identity, registry, repositories.collect(), context);
+        Some(async {
+            check
+                .await
+                .map_err(|error| in_registry(changeset, &identity.key, error))
+        })
     });
     try_join_all(checks).await?;
     Ok(())
+}
+
+/// Says of which registry an error is, where there are several.
+fn in_registry(changeset: &Changeset, key: &RegistryKey, error: CliError) -> CliError {
+    if !changeset.is_qualified() {
+        return error;
+    }
+    let message = format!("registry `{key}`: {error}");
+    let help = error.help();
+    match error {
+        CliError::Refused { .. } => CliError::Refused { message, help },
+        CliError::Registry(_) => CliError::Other { message, help },
+        other => other,
+    }
 }
 
 async fn check_one(
@@ -85,6 +113,7 @@ async fn check_one(
             HELP,
         ));
     }
+    let mut missing = None;
     for repository in repositories {
         let names = [repository.clone()];
         let attempt = |turn| registry.describe_repositories(turn, &names);
@@ -93,14 +122,20 @@ async fn check_one(
             .await;
         match described {
             Ok(_) => break,
-            // Says no account. The apply itself says which repository is gone.
-            Err(error) if error.kind() == Kind::RepositoryNotFound => {}
+            // Carries no account. Of several repositories the apply itself says which is gone.
+            Err(error) if error.kind() == Kind::RepositoryNotFound => missing = Some(error),
             Err(error) => return Err(error.into()),
         }
     }
     match (&identity.account, registry.account()) {
         (Some(account), Some(found)) if account != found => Err(CliError::refused(
             format!("the changeset is for the account {account}, not {found}"),
+            HELP,
+        )),
+        (Some(account), None) if let Some(error) = missing => Err(CliError::refused(
+            format!(
+                "the changeset is for the account {account}, and nothing of it is where the credentials lead: {error}"
+            ),
             HELP,
         )),
         _ => Ok(()),

@@ -59,8 +59,7 @@ async fn rollback(session: &Session, args: &RollbackArgs, interrupt: &Interrupt)
     // Locked until the way back is gone, so that nobody carries on with it meanwhile.
     let past = resume::reopen(session, &args.past)?;
     let done = &past.record.changeset;
-    let connections =
-        identity::connect_saved(done, &args.connection, args.run.put_rate, &session.environment).await?;
+    let connections = identity::connect_saved(session, done, &args.connection, args.run.put_rate).await?;
     identity::check(done, &connections, &context).await?;
     let job = Job {
         session,

@@ -23,7 +23,7 @@ pub fn differences_text(differences: &[Difference], changeset: &Changeset) -> St
         push(&mut out, format_args!("  … and {more} more\n"));
     }
     if differences.is_empty() {
-        out.push_str("  the same changes with other stages, requirements, limits or ways to a registry\n");
+        out.push_str("  the same changes with other stages, requirements or limits\n");
     }
     out
 }

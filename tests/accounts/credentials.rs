@@ -79,7 +79,7 @@ fn expire_in_eu(loopback: &Loopback, nth: u32) {
 
 #[track_caller]
 fn says_whose_credentials_expired(run: &Run) {
-    let said = "Error: every call to `eu` fails alike: credentials expired in PutImage of `shop/api:";
+    let said = "Error: every call to `eu` fails alike: credentials expired in ";
     assert!(run.out.contains(said), "{}\n{}", run.out, run.err);
     assert!(run.out.contains("get new credentials"), "{}", run.out);
 }

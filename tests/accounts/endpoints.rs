@@ -1,10 +1,32 @@
 //! Which host is called: the SDK's own rules for partitions, FIPS and dual-stack.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use crate::folder::Folder;
+
+/// The first connection that comes; a program that ends without one fails the test.
+fn accept(listener: &TcpListener, child: &mut Child) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).unwrap();
+                return stream;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(child.try_wait().unwrap(), None, "it ended without a call");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it is another process that is waited for"
+        )]
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// The host that the program asks a proxy to connect it with.
 fn host(region: &str, variable: Option<&str>) -> String {
@@ -37,7 +59,7 @@ fn host(region: &str, variable: Option<&str>) -> String {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let (stream, _) = proxy.accept().unwrap();
+    let stream = accept(&proxy, &mut child);
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).unwrap();
     child.kill().unwrap();

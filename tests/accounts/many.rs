@@ -268,11 +268,11 @@ async fn a_registry_whose_credentials_expire_ends_alone() {
             .of(lost)
             .into_iter()
             .partition(|result| **result == ChangeResult::Done);
-        assert!(made.len() >= 29 && rest.len() >= 40, "{} made", made.len());
+        assert!(made.len() >= 20 && rest.len() >= 40, "{} made", made.len());
         let failed = rest
             .iter()
             .filter(|result| matches!(result, ChangeResult::Failed(_)));
-        assert!((1..20).contains(&failed.count()));
+        assert!((1..rest.len()).contains(&failed.count()));
         assert!(
             matches!(&done.outcome.ending, Ending::Hopeless { registries, failure }
                 if registries.iter().map(RegistryKey::as_str).eq([lost])

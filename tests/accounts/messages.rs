@@ -289,3 +289,25 @@ registries:
     // What was left out of a saved changeset is not asked for again.
     folder.run("apply cut.json").succeeds();
 }
+
+#[test]
+fn a_saved_changeset_that_cannot_be_reached() {
+    let loopback = Loopback::start();
+    let folder = loopback.folder();
+    folder.file("plan.yaml", &crate::loopback::plan());
+    folder.run("plan plan.yaml --out cut.json").succeeds();
+    let edited = loopback
+        .sandbox
+        .edit(|state| state.set_role(&role_of(US), RoleRule::denied()));
+    edited.unwrap();
+    let run = folder.run("apply cut.json").ends_with(1);
+    one_error(
+        &run,
+        &[
+            "Error: registry `us`: no credentials could be had: ",
+            "trust policy",
+        ],
+    );
+    assert_eq!(loopback.writes(), 0);
+    assert_eq!(folder.files(), ["cut.json", "plan.yaml"]);
+}

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ecr_retag::model::Digest;
 use serde_json::{Value, json};
 
 use crate::loopback::{EU, Loopback, US, key_of, plan, role_of};
@@ -69,28 +70,101 @@ fn two_accounts_go_from_plan_to_file_to_apply_and_back() {
     }
 }
 
+/// What another program makes of the file, by the contract alone.
+fn recomputed(saved: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let registry_of = |name: &Value| {
+        let mut registries = saved["registries"].as_array().unwrap().iter();
+        let registry = registries.find(|registry| registry["name"] == *name).unwrap();
+        (text(&registry["account"]), text(&registry["region"]))
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for change in saved["resource_changes"].as_array().unwrap() {
+        let (account, region) = registry_of(&change["registry"]);
+        let repository = text(&change["repository"]);
+        let requires = change["requires"].as_array().unwrap().iter().map(|address| {
+            let (_, tag) = address.as_str().unwrap().rsplit_once(':').unwrap();
+            format!("{account}/{region}/{repository}:{tag}")
+        });
+        let mut requires: Vec<String> = requires.collect();
+        requires.sort();
+        let fields = [
+            account.clone(),
+            region.clone(),
+            repository.clone(),
+            text(&change["tag"]),
+            text(&change["change"]["before"]["digest"]),
+            text(&change["change"]["after"]["digest"]),
+            change["stage"].to_string(),
+            if requires.is_empty() {
+                "-".to_owned()
+            } else {
+                requires.join(",")
+            },
+        ];
+        lines.push(fields.join("\t") + "\n");
+    }
+    lines.sort();
+    let limits = ["creates", "moves", "removes"].map(|limit| match saved["limits"][limit].as_u64() {
+        Some(limit) => limit.to_string(),
+        None => "-".to_owned(),
+    });
+    lines.push(format!("limits\t{}\n", limits.join("\t")));
+    Digest::of(lines.concat().as_bytes()).to_string()
+}
+
 #[test]
-fn the_way_to_a_registry_is_covered_by_the_digest() {
+fn another_program_finds_the_same_digest() {
+    let loopback = Loopback::start();
+    let folder = loopback.folder();
+    let more = "    backup: { stable: previous }\n    remove_source: true\n    stage: 2\npolicy: { max_removes: 9, \
+                max_moves: 3 }\n";
+    let rules = plan().replace(
+        "  - { name: cut, repositories: shop/api, from: 1.8.0-rc.3, to: [1.8.0, stable] }\n",
+        "",
+    );
+    let rule = "  - name: cut\n    repositories: shop/api\n    from: 1.8.0-rc.3\n    to: [1.8.0, stable]\n";
+    folder.file("plan.yaml", &format!("{rules}{rule}{more}"));
+    folder.run("plan plan.yaml --out cut.json").succeeds();
+    let saved: Value = serde_json::from_str(&folder.read("cut.json")).unwrap();
+    assert_eq!(saved["summary"]["destroy"], 2);
+    assert!(
+        saved.to_string().contains("\"requires\":[\"eu/shop/api:"),
+        "{saved}"
+    );
+    assert_eq!(recomputed(&saved), saved["plan_digest"].as_str().unwrap());
+}
+
+#[test]
+fn an_edited_way_leads_to_no_other_registry() {
     let loopback = Loopback::start();
     let folder = loopback.folder();
     folder.file("plan.yaml", &plan());
     folder.run("plan plan.yaml --out cut.json").succeeds();
     let saved: Value = serde_json::from_str(&folder.read("cut.json")).unwrap();
-    for (key, value) in [
-        ("assume_role", json!("arn:aws:iam::333333333333:role/retag")),
-        ("assume_role", Value::Null),
-        ("external_id", json!("other")),
-        ("session_name", json!("somebody")),
-        ("duration_s", json!(3600)),
-        ("profile", json!("other")),
-        ("endpoint", json!("http://127.0.0.1:9")),
-        ("put_image_per_second", json!(5000)),
+    let elsewhere = json!("arn:aws:iam::333333333333:role/retag");
+    for (access, code, said) in [
+        (
+            json!({ "assume_role": elsewhere, "region": "eu-west-1" }),
+            5,
+            "333333333333",
+        ),
+        (
+            json!({ "assume_role": elsewhere, "account": "111111111111", "region": "eu-west-1" }),
+            1,
+            "333333333333",
+        ),
+        (
+            json!({ "endpoint": "http://127.0.0.1:9", "region": "eu-west-1" }),
+            1,
+            "Calling `eu` at http://127.0.0.1:9\n",
+        ),
     ] {
         let mut edited = saved.clone();
-        edited["registries"][0]["access"][key] = value;
+        edited["registries"][0]["access"] = access;
         folder.file("edited.json", &edited.to_string());
-        let refused = folder.run("apply edited.json").ends_with(5);
-        assert!(refused.err.contains("was edited"), "{key}: {}", refused.err);
+        let refused = folder.run("apply edited.json").ends_with(code);
+        assert!(refused.err.contains(said), "{}", refused.err);
     }
     assert_eq!(loopback.writes(), 0);
     assert!(!folder.files().iter().any(|file| file.contains("journals")));

@@ -180,6 +180,24 @@ fn a_backup_is_left_out_with_its_move() {
 }
 
 #[test]
+fn the_same_registry_gives_the_same_bytes_in_every_format() {
+    let folder = Folder::seeded();
+    folder.file("cut.yaml", CUT);
+    for format in ["text", "markdown", "html", "json"] {
+        let plan = || {
+            let said = folder.run(&format!("plan cut.yaml --sandbox --full --format {format}"));
+            let is_time = |line: &&str| line.trim_start().starts_with("\"created_at\"");
+            let timeless: Vec<&str> = said.out.lines().filter(|line| !is_time(line)).collect();
+            assert!(said.out.lines().count() - timeless.len() <= 1, "{}", said.out);
+            timeless.join("\n")
+        };
+        let first = plan();
+        assert!(first.contains("1.8.0"), "{first}");
+        assert_eq!(first, plan(), "{format}");
+    }
+}
+
+#[test]
 fn show_says_again_what_was_skipped_and_warned_of() {
     let folder = Folder::seeded();
     folder.file(

@@ -72,7 +72,8 @@ def shell_parts():
         for key in ["before_script", "script"]:
             for number, part in enumerate(keys.get(key, [])):
                 yield f"ci/gitlab.yml {job} {key} {number}", part
-    yield ".ci/run", (ROOT / ".ci" / "run").read_text()
+    for path in [".ci/run", "benches/compare/recipe.sh"]:
+        yield path, (ROOT / path).read_text()
 
 
 def test_they_fit_their_schemas(_):

@@ -2,7 +2,7 @@
 
     python3 tests/interop/run.py [SUITE...]
 
-Makes virtual environments under `target/` with what `requirements.txt` and `linters.txt` pin, and runs every suite in
+Makes virtual environments under `target/` with what `requirements.txt` and `tools.txt` pin, and runs every suite in
 its own: a module beside this one with functions called `test_…`. The program is `$ECR_RETAG_BIN`, or
 `target/debug/ecr-retag`. Exits with 0 if all pass, 1 if any fails, 77 if the packages cannot be installed. A test whose
 programs (a browser, npm) are not there is skipped, and fails where `CI` is set.
@@ -21,10 +21,10 @@ import venv
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-# What the AWS CLI and the linters need does not go together.
+# What the AWS CLI and the tools need does not go together.
 SUITES = {
     "requirements.txt": ["clients", "servers", "put_image", "page"],
-    "linters.txt": ["ci_files"],
+    "tools.txt": ["ci_files", "jq_recipes"],
 }
 SKIPPED = 77
 
