@@ -1,11 +1,11 @@
 """Measures what retagging costs with the AWS CLI, with boto3 and with ecr-retag, side by side.
 
-    cargo build --release && python3 benches/compare/compare.py [--quick]
+    cargo build --profile dist && python3 benches/compare/compare.py [--quick]
 
 Each cell of the table is a `sandbox serve` of its own that all contenders work against, one after the other, each
 writing tags of its own. Writes the figures to `target/compare.json`, and tables and plot into `docs/`; with `--quick`
 only a few cells, and nothing into `docs/`. Makes a virtual environment under `target/` with what `requirements.txt`
-pins. The program is `$ECR_RETAG_BIN`, or `target/release/ecr-retag`.
+pins. The program is `$ECR_RETAG_BIN`, or `target/dist/ecr-retag`, the profile that is released.
 """
 
 import dataclasses
@@ -179,7 +179,7 @@ class Contest:
 def main():
     options = sys.argv[1:]
     is_quick = "--quick" in options
-    os.environ.setdefault("ECR_RETAG_BIN", str(ROOT / "target" / "release" / "ecr-retag"))
+    os.environ.setdefault("ECR_RETAG_BIN", str(ROOT / "target" / "dist" / "ecr-retag"))
     python = environment(HERE / "requirements.txt")
     if os.getloadavg()[0] > 1:
         print("warning: the machine is busy with something else, and so are the figures", file=sys.stderr)

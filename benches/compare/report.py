@@ -155,7 +155,7 @@ def verdicts(results):
     good = sum(one <= CPU_OF_BOTO3_MAX for one in cpu)
     return "\n".join([
         verdict("CPU a retag at most a tenth of boto3's", good == cells,
-                f"in {good} of {cells} cells; 1/{1 / max(cpu):.1f} at the least, 1/{1 / min(cpu):.1f} at the most"),
+                f"it is in {good} of {cells} cells; 1/{1 / max(cpu):.1f} at the least, 1/{1 / min(cpu):.1f} at the most"),
         verdict("CPU a retag at most a hundredth of the AWS CLI recipe's", max(cli_cpu) <= CPU_OF_CLI_MAX,
                 f"1/{1 / max(cli_cpu):.0f}"),
         verdict("wall time never above boto3's", not named,
@@ -174,7 +174,7 @@ manifests a call and writes with 16 threads in the adaptive retry mode (`benches
 ({versions}):
 
 ```sh
-cargo build --release && python3 benches/compare/compare.py
+cargo build --profile dist && python3 benches/compare/compare.py
 ```
 
 It is the sandbox's latency, and no network: what is compared is what the clients do, not what AWS answers. Unlike the
