@@ -9,10 +9,8 @@ use super::{CliError, Exit, Session, input};
 use crate::changeset::Changeset;
 use crate::changeset::file::Document;
 use crate::diagnostic::Sources;
+use crate::registry::Rate;
 use crate::render;
-
-/// The quota that accounts have by default, for the estimate of how long an apply takes.
-const DEFAULT_PUTS_PER_SECOND: f64 = 10.0;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecr-retag show cut.json\n  ecr-retag show cut.json --format markdown")]
@@ -37,7 +35,7 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> 
         &changeset,
         &Sources::default(),
         &args.output,
-        DEFAULT_PUTS_PER_SECOND,
+        Rate::default().start(),
     )?;
     Ok(Exit::Done)
 }

@@ -50,7 +50,7 @@ impl FromStr for Rate {
 
 impl Rate {
     /// The calls per second to begin with.
-    fn start(self) -> f64 {
+    pub fn start(self) -> f64 {
         match self {
             Self::Auto => 9.0,
             Self::Max => 10.0,
