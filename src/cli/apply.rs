@@ -134,22 +134,18 @@ async fn apply_saved(
     if !changeset.changes.is_empty() {
         identity::check(&changeset, &connections, context).await?;
     }
-    let asked = vec![(path.display().to_string(), plan_digest(&changeset).to_string())];
+    let asked = vec![(path.display().to_string(), document.plan_digest)];
     let question = question(session, asked, &args.connection, &connections);
     let resumed = args.find_unfinished(job, &question).await?;
-    let exit = go(
-        args,
-        job,
-        Task {
-            original: plan_digest(&changeset),
-            changeset,
-            sources: Sources::default(),
-            question,
-            journal: resumed.map(|resumed| resumed.journal),
-        },
-        &format!("ecr-retag apply {}", path.display()),
-    )
-    .await;
+    let task = Task {
+        resumed: resumed.map(|resumed| (resumed.journal, plan_digest(&changeset))),
+        changeset,
+        sources: Sources::default(),
+        question,
+    };
+    refuse_unexpected(session, args, &task)?;
+    refuse_beyond_limits(args, &task.changeset)?;
+    let exit = go(job, task, &format!("ecr-retag apply {}", path.display())).await;
     connections.close()?;
     exit
 }
@@ -182,11 +178,10 @@ async fn apply_plans(
     let mut is_partial = false;
     let task = if let Some(Resumed { journal, record }) = resumed {
         Task {
-            original: plan_digest(&record.changeset),
+            resumed: Some((journal, plan_digest(&record.changeset))),
             changeset: record.changeset,
             sources: checked.sources,
             question,
-            journal: Some(journal),
         }
     } else {
         let given = (&args.scope, &args.output);
@@ -203,12 +198,11 @@ async fn apply_plans(
         }
         is_partial = !planned.failures.is_empty();
         Task {
-            original: plan_digest(&planned.changeset),
+            resumed: None,
             changeset: planned.changeset,
             // Accounts are known by now.
             question: args.question_of(job, &checked),
             sources: checked.sources,
-            journal: None,
         }
     };
     let exit = show_and_ask(args, job, task).await;
@@ -240,43 +234,38 @@ async fn show_and_ask(args: &ApplyArgs, job: Job<'_>, mut task: Task) -> Result<
             return Ok(job.interrupt.exit().unwrap_or(Exit::Declined));
         }
     }
-    go(args, job, task, "run the same command again").await
+    go(job, task, "run the same command again").await
 }
 
 /// A changeset that is about to be carried out, and what its journal says of it.
 struct Task {
-    /// The digest of the changeset before anything was left out of it.
-    original: Digest,
     changeset: Changeset,
     sources: Sources,
     question: Question,
-    /// The journal of the run that is carried on with.
-    journal: Option<Journal>,
+    /// The journal of the run that is carried on with, and the digest of its changeset before anything was left out.
+    resumed: Option<(Journal, Digest)>,
 }
 
-async fn go(args: &ApplyArgs, job: Job<'_>, task: Task, carry_on: &str) -> Result<Exit, CliError> {
-    refuse_unexpected(job.session, args, &task)?;
-    refuse_beyond_limits(args, &task.changeset)?;
+async fn go(job: Job<'_>, task: Task, carry_on: &str) -> Result<Exit, CliError> {
     let Task {
         changeset,
         sources,
         question,
-        journal,
-        ..
+        resumed,
     } = task;
     if changeset.changes.is_empty() {
         job.session.events.recap(&changeset, &Outcome::nothing());
         return Ok(Exit::Done);
     }
-    let journal = match journal {
-        Some(journal) => {
+    let journal = match resumed {
+        Some((journal, _)) => {
             journal.resume().map_err(|source| CliError::Write {
                 path: journal.path().map(Path::to_owned).unwrap_or_default(),
                 source,
             })?;
             journal
         }
-        None => begin_journal(job.session, &args.run, &changeset, &sources, question)?,
+        None => begin_journal(job.session, job.args, &changeset, &sources, question)?,
     };
     carry_out(job, &changeset, &journal, carry_on).await
 }
@@ -286,16 +275,17 @@ fn refuse_unexpected(session: &Session, args: &ApplyArgs, task: &Task) -> Result
         Some(path) => Some(show::parse_changeset(path, &input::read_text(path)?)?.0),
         None => None,
     };
-    // A run that is carried on with is known by its original changeset; else by what is about to be done.
-    let digest = match task.journal {
-        Some(_) => task.original,
-        None => plan_digest(&task.changeset),
-    };
-    let expected = reviewed.as_ref().map(plan_digest).or(args.expect_digest);
-    let is_unexpected = |expected: &Digest| *expected != digest && !task.changeset.changes.is_empty();
-    let Some(expected) = expected.filter(is_unexpected) else {
+    let Some(expected) = reviewed.as_ref().map(plan_digest).or(args.expect_digest) else {
         return Ok(());
     };
+    // A run that is carried on with is known by its original changeset; else by what is about to be done.
+    let digest = match &task.resumed {
+        Some((_, original)) => *original,
+        None => plan_digest(&task.changeset),
+    };
+    if expected == digest || task.changeset.changes.is_empty() {
+        return Ok(());
+    }
     if let Some(reviewed) = &reviewed {
         let differences = differences(reviewed, &task.changeset);
         session

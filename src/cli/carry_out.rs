@@ -14,7 +14,7 @@ use super::{CliError, Exit, Session};
 use crate::apply::journal::{FORMAT_VERSION, Header, Journal, Question};
 use crate::apply::{self, OnError, Options};
 use crate::changeset::Changeset;
-use crate::changeset::file::{Document, plan_digest};
+use crate::changeset::file::Document;
 use crate::diagnostic::Sources;
 use crate::event::{ChangeResult, Ending, Outcome};
 use crate::registry::{CallContext, Rate};
@@ -124,8 +124,9 @@ pub(super) fn begin_journal(
     question: Question,
 ) -> Result<Journal, CliError> {
     let now = session.environment.now();
+    let changeset = Document::new(changeset, sources);
     let path = args.journal.clone().unwrap_or_else(|| {
-        let digest = plan_digest(changeset).short();
+        let digest = changeset.plan_digest.trim_start_matches("sha256:");
         let short: String = digest.chars().take(8).collect();
         Path::new(JOURNALS).join(format!("{}-{short}.jsonl", now.strftime("%Y%m%dT%H%M%S%3fZ")))
     });
@@ -134,7 +135,7 @@ pub(super) fn begin_journal(
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         time: now.to_string(),
         question,
-        changeset: Document::new(changeset, sources),
+        changeset,
     };
     Journal::create(&path, header, Arc::clone(&session.environment.clock)).map_err(|source| {
         if source.kind() == std::io::ErrorKind::AlreadyExists {

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{CliError, Exit, Session};
-use crate::changeset::file::plan_digest;
 use crate::changeset::{Changeset, Counts};
 use crate::model::Digest;
 use crate::render::GithubOutputs;
@@ -24,11 +23,11 @@ struct Known {
 }
 
 impl GithubReport {
-    /// Remembers a changeset and its page.
-    pub(super) fn planned(&self, changeset: &Changeset, page: String) {
+    /// Remembers a changeset, its digest and its page.
+    pub(super) fn planned(&self, changeset: &Changeset, plan_digest: Digest, page: String) {
         let mut known = self.known();
         known.counts = Some(Counts::of(&changeset.changes));
-        known.plan_digest = Some(plan_digest(changeset));
+        known.plan_digest = Some(plan_digest);
         known.page = Some(page);
     }
 

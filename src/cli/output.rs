@@ -1,5 +1,6 @@
 //! Prints changesets and diagnostics in the format that was asked for, and writes files whole or not at all.
 
+use std::cell::OnceCell;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use crate::changeset::Changeset;
 use crate::changeset::file::{Document, plan_digest};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::event::Outcome;
+use crate::model::Digest;
 use crate::render::{self, ChangesetView, OutcomeView, PageView};
 
 impl Session {
@@ -39,6 +41,7 @@ impl Session {
         output: &OutputArgs,
         puts_per_second: f64,
     ) -> Result<(), CliError> {
+        let page = Page::new(changeset, sources, output, puts_per_second);
         let is_json = output.format() == Format::Json;
         let document = (is_json || output.json_into.is_some()).then(|| Document::new(changeset, sources));
         if let (Some(path), Some(document)) = (&output.json_into, &document) {
@@ -46,9 +49,9 @@ impl Session {
         }
         let text = match document {
             Some(document) if is_json => render::escape_json(&document.to_json()).into_owned(),
-            _ => self.changeset_page(changeset, sources, output, puts_per_second),
+            _ => self.page_text(&page),
         };
-        self.report_changeset(changeset, sources, output, puts_per_second)?;
+        self.report_changeset(&page)?;
         self.print(&text)?;
         Ok(())
     }
@@ -61,60 +64,42 @@ impl Session {
         output: &OutputArgs,
         puts_per_second: f64,
     ) -> Result<(), CliError> {
-        self.report_changeset(changeset, sources, output, puts_per_second)?;
+        let page = Page::new(changeset, sources, output, puts_per_second);
+        self.report_changeset(&page)?;
         self.events.planned(changeset);
         if output.format() != Format::Json {
-            self.print(&self.changeset_page(changeset, sources, output, puts_per_second))?;
+            self.print(&self.page_text(&page))?;
         }
         Ok(())
     }
 
     /// Tells GitLab and GitHub of a changeset.
-    fn report_changeset(
-        &self,
-        changeset: &Changeset,
-        sources: &Sources,
-        output: &OutputArgs,
-        puts_per_second: f64,
-    ) -> Result<(), CliError> {
-        if let Some(path) = &output.gitlab_report {
-            let report = render::gitlab_report(changeset);
+    fn report_changeset(&self, page: &Page<'_>) -> Result<(), CliError> {
+        if let Some(path) = &page.output.gitlab_report {
+            let report = render::gitlab_report(page.changeset);
             write_file(path, |file| file.write_all(report.as_bytes()))?;
         }
         if let Some(report) = &self.github {
-            let digest = plan_digest(changeset);
-            let view = PageView {
-                plan_digest: Some(&digest),
-                puts_per_second,
-            };
-            report.planned(changeset, render::changeset_markdown(changeset, sources, &view));
+            let markdown = render::changeset_markdown(page.changeset, page.sources, &page.view());
+            report.planned(page.changeset, *page.digest(), markdown);
         }
         Ok(())
     }
 
     /// Writes a changeset for people.
-    fn changeset_page(
-        &self,
-        changeset: &Changeset,
-        sources: &Sources,
-        output: &OutputArgs,
-        puts_per_second: f64,
-    ) -> String {
-        let digest = plan_digest(changeset);
-        let plan_digest = Some(&digest);
-        let page = PageView {
-            plan_digest,
-            puts_per_second,
-        };
-        match output.format() {
-            Format::Markdown => render::changeset_markdown(changeset, sources, &page),
-            Format::Html => render::changeset_html(changeset, sources, &page),
+    fn page_text(&self, page: &Page<'_>) -> String {
+        let Page {
+            changeset, sources, ..
+        } = *page;
+        match page.output.format() {
+            Format::Markdown => render::changeset_markdown(changeset, sources, &page.view()),
+            Format::Html => render::changeset_html(changeset, sources, &page.view()),
             Format::Text | Format::Json => {
                 let view = ChangesetView {
                     look: self.printer.out_look(),
-                    is_full: output.full,
-                    plan_digest,
-                    puts_per_second,
+                    is_full: page.output.full,
+                    plan_digest: Some(page.digest()),
+                    puts_per_second: page.puts_per_second,
                 };
                 render::changeset_text(changeset, &view)
             }
@@ -196,4 +181,42 @@ fn readable<'a>(
     builder: &'a mut tempfile::Builder<'static, 'static>,
 ) -> &'a mut tempfile::Builder<'static, 'static> {
     builder
+}
+
+/// A changeset that is shown, and how.
+struct Page<'a> {
+    changeset: &'a Changeset,
+    sources: &'a Sources,
+    output: &'a OutputArgs,
+    puts_per_second: f64,
+    /// Computed once, whatever shows it.
+    digest: OnceCell<Digest>,
+}
+
+impl<'a> Page<'a> {
+    fn new(
+        changeset: &'a Changeset,
+        sources: &'a Sources,
+        output: &'a OutputArgs,
+        puts_per_second: f64,
+    ) -> Self {
+        Self {
+            changeset,
+            sources,
+            output,
+            puts_per_second,
+            digest: OnceCell::new(),
+        }
+    }
+
+    fn digest(&self) -> &Digest {
+        self.digest.get_or_init(|| plan_digest(self.changeset))
+    }
+
+    fn view(&self) -> PageView<'_> {
+        PageView {
+            plan_digest: Some(self.digest()),
+            puts_per_second: self.puts_per_second,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Sees what goes over the wire: for `--debug`, and for messages that name the endpoint.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_sdk_ecr::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_ecr::config::interceptors::{
@@ -9,10 +9,12 @@ use aws_sdk_ecr::config::interceptors::{
 use aws_sdk_ecr::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ecr::error::BoxError;
 
+use crate::registry::Endpoint;
+
 /// Sees what goes over the wire; clones see the same.
 #[derive(Clone)]
 pub struct Watch {
-    endpoint: Arc<Mutex<String>>,
+    endpoint: Endpoint,
     log: Option<Arc<dyn Fn(String) + Send + Sync>>,
 }
 
@@ -20,17 +22,14 @@ impl Watch {
     /// Remembers the endpoint, and tells `log` of every request and answer if there is one.
     pub fn new(log: Option<Arc<dyn Fn(String) + Send + Sync>>) -> Self {
         Self {
-            endpoint: Arc::default(),
+            endpoint: Endpoint::default(),
             log,
         }
     }
 
-    /// The URL of the last request.
-    pub(super) fn endpoint(&self) -> String {
-        self.endpoint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// The URL that requests go to; empty before the first.
+    pub(super) fn endpoint(&self) -> &str {
+        self.endpoint.uri().unwrap_or_default()
     }
 
     fn tell(&self, text: impl FnOnce() -> String) {
@@ -54,15 +53,11 @@ impl Intercept for Watch {
     fn read_before_transmit(
         &self,
         context: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        components: &RuntimeComponents,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let request = context.request();
-        request
-            .uri()
-            .clone_into(&mut self.endpoint.lock().unwrap_or_else(PoisonError::into_inner));
-        self.tell(|| request_text(request));
-        Ok(())
+        self.tell(|| request_text(context.request()));
+        self.endpoint.read_before_transmit(context, components, config)
     }
 
     fn read_after_deserialization(

@@ -8,12 +8,17 @@ use aws_sdk_ecr::error::BoxError;
 
 /// The URL that a client's calls go to; clones remember the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Endpoint(Arc<OnceLock<String>>);
+pub struct Endpoint(Arc<OnceLock<String>>);
 
 impl Endpoint {
-    /// The URL, once a call was sent there.
-    pub(super) fn url(&self) -> Option<&str> {
+    /// The URL as calls are sent to it, once one was.
+    pub fn uri(&self) -> Option<&str> {
         self.0.get().map(String::as_str)
+    }
+
+    /// The URL as people write it, once a call was sent there.
+    pub(super) fn url(&self) -> Option<&str> {
+        self.uri().map(|uri| uri.trim_end_matches('/'))
     }
 }
 
@@ -28,8 +33,7 @@ impl Intercept for Endpoint {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0
-            .get_or_init(|| context.request().uri().trim_end_matches('/').to_owned());
+        self.0.get_or_init(|| context.request().uri().to_owned());
         Ok(())
     }
 }

@@ -31,6 +31,7 @@ pub use ecr::{
     Deleted, Failure, FailureCode, FetchedImage, FetchedImages, IDS_PER_CALL, ImageDetail, ImageId,
     ListedImage, MEDIA_TYPES, Page, Put, PutImage, Registry, RepositoryDetail,
 };
+pub use endpoint::Endpoint;
 pub use error::{Kind, RegistryError};
 pub use observe::{Observation, Questions, observe};
 pub use operation::Operation;
