@@ -84,7 +84,7 @@ fn input<'a>(plan: &'a Plan, inventory: &'a Inventory, scope: &'a Scope) -> Inpu
 /// A changeset of one new tag in each of so many repositories.
 fn changeset(repositories: u32) -> Changeset {
     let (plan, scope) = (rule("1.0.0", "stable"), Scope::default());
-    let mut draft = Draft::new(false);
+    let mut draft = Draft::new(false, &Scope::default());
     for n in 0..repositories {
         let inventory = inventory(&format!("team/repository-{n}"), 1);
         let planned = plan_repository(&input(&plan, &inventory, &scope));

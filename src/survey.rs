@@ -28,7 +28,7 @@ pub use revisit::revisit;
 pub struct Survey<'a> {
     /// The registries of the plan, connected.
     pub registries: &'a BTreeMap<RegistryKey, Registry>,
-    /// The addresses the run is about.
+    /// The addresses the run is about; repositories that have none of them are not read.
     pub scope: &'a Scope,
     /// When to stop.
     pub context: &'a CallContext,
@@ -51,7 +51,7 @@ pub struct Surveyed {
 
 /// Reads all registries at once and plans.
 pub async fn survey(plan: &Plan, survey: Survey<'_>) -> Surveyed {
-    let mut draft = Draft::new(survey.keeps_unchanged);
+    let mut draft = Draft::new(survey.keeps_unchanged, survey.scope);
     let failures = visit(plan, survey, None, |key, inventory| {
         let planned = plan_repository(&input(plan, key, &inventory, survey));
         draft.add(plan, key, &inventory.repository, planned);
@@ -142,7 +142,13 @@ impl<'a> Desk<'a> {
         only: Option<&'a Address>,
     ) -> Self {
         let wanted = only.map_or_else(
-            || plan.repositories(key),
+            || {
+                let mut wanted = plan.repositories(key);
+                wanted
+                    .exact
+                    .retain(|repository| survey.scope.may_contain(key, repository));
+                wanted
+            },
             |only| RepositoryReads {
                 exact: BTreeSet::from([only.repository.clone()]),
                 has_globs: false,
@@ -153,6 +159,9 @@ impl<'a> Desk<'a> {
             reader: Reader::new(registry, survey.context),
             wanted,
             reads: Box::new(move |repository| {
+                if !survey.scope.may_contain(key, repository) {
+                    return None;
+                }
                 let mut reads = plan.reads(key, repository)?;
                 if let (Reads::Named { tags, .. }, Some(only)) = (&mut reads, only) {
                     tags.insert(only.tag.clone());

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::guard;
 use super::plan::RepositoryPlan;
+use super::scope::Scope;
 use super::{Change, Changeset, Counts, RegistryIdentity, Skipped, Unchanged};
 use crate::diagnostic::{self, Code, Diagnostic};
 use crate::model::{RegistryKey, RepositoryName};
@@ -16,6 +17,7 @@ use crate::plan::{OnMissing, Plan};
 /// It keeps changes, not inventories: memory grows with what will be done. Repositories may arrive in any order.
 #[derive(Debug, Default)]
 pub struct Draft {
+    scope: Scope,
     changes: Vec<Change>,
     unchanged: Vec<Unchanged>,
     unchanged_count: u64,
@@ -30,8 +32,11 @@ pub struct Draft {
 
 impl Draft {
     /// An empty draft; `keeps_unchanged` if targets that are right already are to be listed, not only counted.
-    pub fn new(keeps_unchanged: bool) -> Self {
+    ///
+    /// Repositories that are not in scope need not be added, and are not missed.
+    pub fn new(keeps_unchanged: bool, scope: &Scope) -> Self {
         Self {
+            scope: scope.clone(),
             keeps_unchanged,
             ..Self::default()
         }
@@ -145,7 +150,9 @@ impl Draft {
                     .iter()
                     .filter(|registry| !self.unread.contains(*registry))
                 {
-                    if self.present.contains(&(registry.clone(), repository.clone())) {
+                    if self.present.contains(&(registry.clone(), repository.clone()))
+                        || !self.scope.may_contain(registry, repository)
+                    {
                         continue;
                     }
                     let region = registries
@@ -168,7 +175,7 @@ impl Draft {
                         .extend(diagnostic.map(|d| d.at(span, format!("rule `{}`", rule.name))));
                 }
             }
-            let may_match_unread = rule
+            let misses_some = rule
                 .registries
                 .iter()
                 .any(|registry| self.unread.contains(registry));
@@ -176,6 +183,7 @@ impl Draft {
                 self.matched_rules
                     .contains(&(rule.name.clone(), registry.clone()))
             });
+            let may_match_unread = misses_some || !self.scope.is_everything();
             if rule.repositories.has_globs() && !matches_somewhere && !may_match_unread {
                 let diagnostic = report(
                     Code::NoRepositoryMatches,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use ecr_retag::changeset::Scope;
 use ecr_retag::sandbox::{Sandbox, State, seed};
 
-use crate::support::{apply, checked, owner, planned, registries, sandbox};
+use crate::support::{apply, checked, owner, planned, planned_for, registries, sandbox};
 
 /// Repositories `r/0`, `r/1`, … with tags `t0`, `t1`, …, each on an image of its own.
 fn world(repositories: usize, tags: usize) -> Sandbox {
@@ -121,4 +122,39 @@ async fn what_is_right_already_costs_no_call_beyond_reading() {
         calls(&sandbox),
         counts(&[("DescribeRepositories", 1), ("ListImages", 2)])
     );
+}
+
+#[tokio::test]
+async fn what_is_not_in_scope_is_not_read() {
+    let targeted = Scope::new(&["r/1:*".to_owned()], &[], false).unwrap();
+    let excluding = Scope::new(&[], &["r/0:*".to_owned(), "r/2:*".to_owned()], false).unwrap();
+    for scope in [targeted, excluding] {
+        for (repositories, from, read) in [
+            ("'r/*'", "'t*'", "ListImages"),
+            ("[r/0, r/1, r/2]", "t0", "BatchGetImage"),
+        ] {
+            let sandbox = world(3, 5);
+            let plan = checked(&format!(
+                "version: 1\nrules:\n- {{ name: a, repositories: {repositories}, from: {from}, to: 'n-${{tag}}' }}\n"
+            ));
+            let registries = registries(&sandbox, &plan).await;
+            let changeset = planned_for(&scope, &plan, &registries).await;
+            assert!(!changeset.changes.is_empty());
+            assert_eq!(calls(&sandbox), counts(&[("DescribeRepositories", 1), (read, 1)]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_in_scope_is_not_missed() {
+    let scope = Scope::new(&["r/0:*".to_owned()], &[], false).unwrap();
+    let sandbox = world(1, 1);
+    let plan = checked(
+        "version: 1\nrules:\n- { name: a, repositories: [r/0, gone], from: t0, to: new }\n\
+         - { name: b, repositories: 'gone/*', from: t0, to: new }\n",
+    );
+    let registries = registries(&sandbox, &plan).await;
+    let changeset = planned_for(&scope, &plan, &registries).await;
+    assert_eq!(changeset.changes.len(), 1);
+    assert_eq!(changeset.diagnostics, []);
 }

@@ -83,10 +83,19 @@ pub(crate) async fn registries(sandbox: &Sandbox, plan: &Plan) -> BTreeMap<Regis
 
 /// Plans, and fails on any error or refusal.
 pub(crate) async fn planned(plan: &Plan, registries: &BTreeMap<RegistryKey, Registry>) -> Changeset {
+    planned_for(&Scope::default(), plan, registries).await
+}
+
+/// What is to be done about these addresses; fails if a plan has errors.
+pub(crate) async fn planned_for(
+    scope: &Scope,
+    plan: &Plan,
+    registries: &BTreeMap<RegistryKey, Registry>,
+) -> Changeset {
     let context = CallContext::new(1);
     let wanted = Survey {
         registries,
-        scope: &Scope::default(),
+        scope,
         context: &context,
         events: &Events::none(),
         now: now(),
