@@ -1,11 +1,12 @@
 """Measures what retagging costs with the AWS CLI, with boto3 and with ecr-retag, side by side.
 
-    cargo build --profile dist && python3 benches/compare/compare.py [--quick]
+    cargo build --profile dist --bin ecr-retag --example bare_loop && python3 benches/compare/compare.py [--quick]
 
 Each cell of the table is a `sandbox serve` of its own that all contenders work against, one after the other, each
-writing tags of its own. Writes the figures to `target/compare.json`, and tables and plot into `docs/`; with `--quick`
+writing tags of its own. Long waits for a quota are waited for side by side, each contender with a server of its own.
+Writes the figures to `target/compare.json`, and tables and plot into `docs/`; with `--quick`
 only a few cells, and nothing into `docs/`. Makes a virtual environment under `target/` with what `requirements.txt`
-pins. The program is `$ECR_RETAG_BIN`, or `target/dist/ecr-retag`, the profile that is released.
+pins. The programs are those of the profile that is released, under `target/dist`.
 """
 
 import dataclasses
@@ -16,11 +17,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import report
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+PROGRAMS = ROOT / "target" / "dist"
 sys.path.insert(0, str(ROOT / "tests" / "interop"))
 
 from run import environment  # noqa: E402
@@ -45,7 +48,9 @@ class Cell:
     repositories: int
     latency_ms: int
     has_quota: bool = False
-    contenders: tuple = ("boto3", "fixed", "max")
+    contenders: tuple = ("boto3", "sdk", "fixed", "max")
+    # A quota makes contenders wait for most of the time, so that they can do so together.
+    is_side_by_side: bool = False
 
 
 def cells(is_quick):
@@ -53,7 +58,7 @@ def cells(is_quick):
         return [
             Cell(100, 50, 30, contenders=("cli", "cli_parallel", "boto3", "fixed", "max")),
             Cell(1_000, 50, 0, contenders=("boto3_plain", "boto3", "fixed", "max")),
-            Cell(100, 1, 30, True, ("boto3", "max", "auto")),
+            Cell(100, 1, 30, True, ("boto3", "max", "auto"), is_side_by_side=True),
         ]
     chosen = [
         Cell(retags, repositories, latency_ms)
@@ -62,14 +67,16 @@ def cells(is_quick):
         for repositories in [1, 50, 500]
         if repositories <= retags
     ]
-    everyone = ("cli", "cli_parallel", "boto3_plain", "boto3", "fixed", "max")
+    everyone = ("cli", "cli_parallel", "boto3_plain", "boto3", "sdk", "fixed", "max")
     chosen = [
         dataclasses.replace(cell, contenders=everyone) if (cell.retags, cell.repositories) == (1_000, 50) else cell
         for cell in chosen
     ]
     with_quota = [
-        Cell(retags, repositories, 30, True, ("boto3", "max", "auto"))
-        for retags, repositories in [(100, 1), (100, 50), (300, 50)]
+        Cell(retags, repositories, 30, True, ("boto3", "max", "auto"), is_side_by_side=retags > 100)
+        for retags in [100, 1_000, 10_000]
+        for repositories in [1, 50, 500]
+        if repositories <= retags
     ]
     with_quota[1] = dataclasses.replace(with_quota[1], contenders=("cli_parallel", *with_quota[1].contenders))
     return [*chosen, *with_quota]
@@ -129,7 +136,7 @@ class Contest:
             return json.load(answer)
 
     def measure(self, contender):
-        is_short = self.cell.retags <= SHORT_RETAGS_MAX and contender in ["boto3", "boto3_plain", "fixed"]
+        is_short = self.cell.retags <= SHORT_RETAGS_MAX and contender in ["boto3", "boto3_plain", "sdk", "fixed"]
         is_short = is_short and not self.cell.has_quota
         runs = [self.run(contender, number) for number in range(SHORT_RUNS if is_short else 1)]
         return min(runs, key=lambda run: run["wall_s"])
@@ -161,6 +168,8 @@ class Contest:
             case "boto3" | "boto3_plain":
                 plain = ["--plain"] if contender == "boto3_plain" else []
                 return [str(self.python), str(HERE / "retag.py"), rows_file, self.url, *plain]
+            case "sdk":
+                return [str(PROGRAMS / "examples" / "bare_loop"), self.url, rows_file]
         rate = FIXED_RATE if contender == "fixed" else contender
         plan = self.world.write("plan.yaml", PLAN.format(rows_file))
         apply = ["apply", plan, "--auto-approve", "--no-resume", "--endpoint-url", self.url, "--put-rate", rate]
@@ -176,22 +185,36 @@ class Contest:
         return cost
 
 
+def contest(cell, contenders, python):
+    with World() as world:
+        contest = Contest(world, cell, python)
+        for contender in contenders:
+            yield dataclasses.asdict(cell) | {"contender": contender} | contest.measure(contender)
+
+
+def measure(chosen, python):
+    """What each contender costs in each cell."""
+    for cell in chosen:
+        if not cell.is_side_by_side:
+            yield from contest(cell, cell.contenders, python)
+    alone = [(cell, contender) for cell in chosen if cell.is_side_by_side for contender in cell.contenders]
+    with ThreadPoolExecutor(max(len(alone), 1)) as pool:
+        for results in pool.map(lambda one: list(contest(one[0], [one[1]], python)), alone):
+            yield from results
+
+
 def main():
     options = sys.argv[1:]
     is_quick = "--quick" in options
-    os.environ.setdefault("ECR_RETAG_BIN", str(ROOT / "target" / "dist" / "ecr-retag"))
+    os.environ["ECR_RETAG_BIN"] = str(PROGRAMS / "ecr-retag")
     python = environment(HERE / "requirements.txt")
     if os.getloadavg()[0] > 1:
         print("warning: the machine is busy with something else, and so are the figures", file=sys.stderr)
     results = []
     begun = time.monotonic()
-    for cell in cells(is_quick):
-        with World() as world:
-            contest = Contest(world, cell, python)
-            for contender in cell.contenders:
-                cost = contest.measure(contender)
-                results.append(dataclasses.asdict(cell) | {"contender": contender} | cost)
-                print(report.line(results[-1]), flush=True)
+    for result in measure(cells(is_quick), python):
+        results.append(result)
+        print(report.line(result), flush=True)
     minutes = (time.monotonic() - begun) / 60
     print(f"{minutes:.1f} minutes")
     if not is_quick:

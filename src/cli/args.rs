@@ -56,7 +56,7 @@ pub(super) struct VariableArgs {
 /// Which addresses the run is about.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct ScopeArgs {
-    /// Only change tags whose address (REPOSITORY:TAG) matches this glob
+    /// Only change tags whose address (REPOSITORY:TAG) matches this glob; other repositories are not even read
     #[arg(long = "target", value_name = "GLOB", help_heading = "Scope")]
     pub(super) targets: Vec<String>,
     /// Do not change tags whose address matches this glob

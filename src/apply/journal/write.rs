@@ -16,7 +16,7 @@ use crate::changeset::Change;
 use crate::event::{ChangeResult, Ending};
 
 /// How long a line may wait for others that are synced with it: less than ECR takes to answer a call.
-const SYNC_AFTER: Duration = Duration::from_millis(10);
+const SYNC_AFTER: Duration = Duration::from_millis(20);
 
 /// A journal that is being written, or none.
 pub struct Journal {
