@@ -64,7 +64,7 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
         absent: V,
         load: impl AsyncFnOnce(Vec<K>) -> Result<BTreeMap<K, V>, E>,
     ) -> Result<(Instant, V), E> {
-        let keys = loop {
+        let asked = loop {
             let loaded = self.loaded.notified();
             tokio::pin!(loaded);
             loaded.as_mut().enable();
@@ -76,27 +76,34 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
                     return Ok((*at, value.clone()));
                 }
                 if !state.loading.contains(key) {
-                    break state.next_batch(key, age_max, batch);
+                    let keys = state.next_batch(Some(key), age_max, batch);
+                    break Asked {
+                        lookahead: self,
+                        keys,
+                    };
                 }
             }
             loaded.await;
         };
-        let asked = Asked {
-            lookahead: self,
-            keys: &keys,
-        };
         let sent_at = Instant::now();
-        let mut values = load(keys.clone()).await?;
-        let value = values.get(key).cloned().unwrap_or_else(|| absent.clone());
-        {
-            let mut state = self.state();
-            for key in &keys {
-                let value = values.remove(key).unwrap_or_else(|| absent.clone());
-                state.values.insert(key.clone(), (sent_at, value));
-            }
+        let mut values = load(asked.keys.clone()).await?;
+        for key in &asked.keys {
+            values.entry(key.clone()).or_insert_with(|| absent.clone());
         }
-        drop(asked);
+        let value = values.get(key).cloned().unwrap_or(absent);
+        asked.answer(sent_at, values);
         Ok((sent_at, value))
+    }
+
+    /// The keys that will be needed next and that nobody reads, at most so many, for a call that has room for them.
+    ///
+    /// Whoever needs one of them waits for the answer.
+    pub(super) fn ask_along(&self, age_max: Duration, batch: usize) -> Asked<'_, K, V> {
+        let keys = self.state().next_batch(None, age_max, batch);
+        Asked {
+            lookahead: self,
+            keys,
+        }
     }
 
     /// Forgets what was read, because it may have changed.
@@ -125,29 +132,41 @@ impl<K: Ord + Clone, V: Clone> Lookahead<K, V> {
 }
 
 impl<K: Ord + Clone, V> State<K, V> {
-    fn next_batch(&mut self, key: &K, age_max: Duration, batch: usize) -> Vec<K> {
+    fn next_batch(&mut self, first: Option<&K>, age_max: Duration, batch: usize) -> Vec<K> {
         let is_fresh = |at: &Instant| at.elapsed() < age_max;
-        let mut keys = vec![key.clone()];
         let next = self.upcoming.values().filter(|next| {
             let is_read = self.values.get(*next).is_some_and(|(at, _)| is_fresh(at));
-            *next != key && !is_read && !self.loading.contains(*next)
+            Some(*next) != first && !is_read && !self.loading.contains(*next)
         });
-        keys.extend(next.take(batch.saturating_sub(1)).cloned());
+        let keys: Vec<K> = first.into_iter().chain(next).take(batch).cloned().collect();
         self.loading.extend(keys.iter().cloned());
         keys
     }
 }
 
-/// Ends a read, also one that failed or was given up, so that nobody waits for it for ever.
-struct Asked<'a, K: Ord + Clone, V: Clone> {
+/// Keys that somebody reads; the read ends with it, also one that failed or was given up, so that nobody waits for it
+/// for ever.
+pub(super) struct Asked<'a, K: Ord + Clone, V: Clone> {
     lookahead: &'a Lookahead<K, V>,
-    keys: &'a [K],
+    keys: Vec<K>,
+}
+
+impl<K: Ord + Clone, V: Clone> Asked<'_, K, V> {
+    pub(super) fn keys(&self) -> &[K] {
+        &self.keys
+    }
+
+    /// Notes what the call that was sent then has answered; a key without an answer is as if nobody had asked.
+    pub(super) fn answer(self, sent_at: Instant, values: BTreeMap<K, V>) {
+        let values = values.into_iter().map(|(key, value)| (key, (sent_at, value)));
+        self.lookahead.state().values.extend(values);
+    }
 }
 
 impl<K: Ord + Clone, V: Clone> Drop for Asked<'_, K, V> {
     fn drop(&mut self) {
         let mut state = self.lookahead.state();
-        for key in self.keys {
+        for key in &self.keys {
             state.loading.remove(key);
         }
         drop(state);

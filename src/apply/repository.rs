@@ -13,7 +13,7 @@ use crate::changeset::Change;
 use crate::event::{ChangeResult, NotAttempted};
 use crate::model::{Digest, RepositoryName, Tag};
 use crate::registry::{
-    FailureCode, FetchedImages, IDS_PER_CALL, ImageId, Kind, Operation, Registry, RegistryError,
+    FailureCode, FetchedImage, FetchedImages, IDS_PER_CALL, ImageId, Kind, Operation, Registry, RegistryError,
 };
 
 /// A reading older than this is made anew before a tag is written; the promise is one second.
@@ -122,15 +122,19 @@ impl<'a> Work<'a> {
 
     /// Where a tag is, and when the call that read it was sent: a moment ago, unless the answer was slow.
     pub(super) async fn reading(&self, tag: &Tag) -> Result<(Instant, Reading), RegistryError> {
-        let puts_per_second = self.registry.pace(Operation::PutImage).per_second();
-        // As many as will be written before their reading is too old.
-        let batch = whole(puts_per_second * READING_AGE_MAX.as_secs_f64()).clamp(1, IDS_PER_CALL);
+        let batch = self.tags_at_once();
         let unanswered = Reading::Unreadable(unanswered(self.repository, Some(tag)));
         self.tags
             .get(tag, READING_AGE_MAX, batch, unanswered, async |tags| {
                 self.read_tags(tags).await
             })
             .await
+    }
+
+    /// As many tags as will be written before their reading is too old.
+    fn tags_at_once(&self) -> usize {
+        let puts_per_second = self.registry.pace(Operation::PutImage).per_second();
+        whole(puts_per_second * READING_AGE_MAX.as_secs_f64()).clamp(1, IDS_PER_CALL)
     }
 
     pub(super) fn forget_reading(&self, tag: &Tag) {
@@ -151,23 +155,26 @@ impl<'a> Work<'a> {
         });
         let mut answers = calls.buffer_unordered(READS_AT_ONCE);
         while let Some(fetched) = answers.try_next().await? {
-            for image in fetched.images {
-                if let Some(tag) = image.tag {
-                    readings.insert(tag, Reading::At(image.digest));
-                }
-            }
-            for failure in fetched.failures {
-                let Some(tag) = failure.id.tag.clone() else {
-                    continue;
-                };
-                let reading = match failure.code {
-                    FailureCode::NotFound => Reading::Absent,
-                    _ => Reading::Unreadable(unavailable(self.repository, Some(&tag), &failure)),
-                };
-                readings.insert(tag, reading);
-            }
+            readings.extend(self.readings_of(&fetched));
         }
         Ok(readings)
+    }
+
+    /// What an answer says about tags.
+    fn readings_of(&self, fetched: &FetchedImages) -> BTreeMap<Tag, Reading> {
+        let found = fetched
+            .images
+            .iter()
+            .filter_map(|image| Some((image.tag.clone()?, Reading::At(image.digest))));
+        let missed = fetched.failures.iter().filter_map(|failure| {
+            let tag = failure.id.tag.clone()?;
+            let reading = match failure.code {
+                FailureCode::NotFound => Reading::Absent,
+                _ => Reading::Unreadable(unavailable(self.repository, Some(&tag), failure)),
+            };
+            Some((tag, reading))
+        });
+        found.chain(missed).collect()
     }
 
     /// The manifest of an image, read with those that will be needed next, and hash-checked.
@@ -186,30 +193,26 @@ impl<'a> Work<'a> {
         manifest
     }
 
+    /// Reads manifests, and in the same call, if it has room, where the tags are that will be written first.
+    ///
+    /// ECR does not say whether it answers twice for an image that is asked for by digest and by tag. Whichever
+    /// entry comes has the manifest; a tag without one is read again by whoever needs it.
     async fn read_manifests(&self, digests: &[Digest]) -> Result<BTreeMap<Digest, Fetched>, RegistryError> {
-        let ids: Vec<ImageId> = digests.iter().copied().map(ImageId::digest).collect();
+        let room = self
+            .tags_at_once()
+            .min(IDS_PER_CALL.saturating_sub(digests.len()));
+        let tags = self.tags.ask_along(READING_AGE_MAX, room);
+        let by_digest = digests.iter().copied().map(ImageId::digest);
+        let by_tag = tags.keys().iter().cloned().map(ImageId::tag);
+        let ids: Vec<ImageId> = by_digest.chain(by_tag).collect();
+        let sent_at = Instant::now();
         let fetched = self.fetch(&ids).await?;
+        tags.answer(sent_at, self.readings_of(&fetched));
         let mut manifests = BTreeMap::new();
         for image in fetched.images {
-            let actual = Digest::of(image.manifest.as_bytes());
-            let manifest = if actual == image.digest {
-                Ok(Arc::new(Manifest {
-                    text: image.manifest,
-                    media_type: image.media_type,
-                }))
-            } else {
-                Err(RegistryError::new(
-                    Kind::DigestMismatch,
-                    format!(
-                        "the manifest of {} that was read has the digest {actual}, so that putting it back would \
-                         make another image",
-                        image.digest
-                    ),
-                )
-                .during(Operation::BatchGetImage, Some(self.repository))
-                .with_help("an image in the old signed schema 1 format cannot be retagged; push it again"))
-            };
-            manifests.insert(image.digest, manifest);
+            if digests.contains(&image.digest) && !manifests.contains_key(&image.digest) {
+                manifests.insert(image.digest, self.checked(image));
+            }
         }
         for failure in fetched.failures {
             if let Some(digest) = failure.id.digest {
@@ -217,6 +220,27 @@ impl<'a> Work<'a> {
             }
         }
         Ok(manifests)
+    }
+
+    /// The manifest of an image, if putting it back makes the same image.
+    fn checked(&self, image: FetchedImage) -> Fetched {
+        let actual = Digest::of(image.manifest.as_bytes());
+        if actual == image.digest {
+            return Ok(Arc::new(Manifest {
+                text: image.manifest,
+                media_type: image.media_type,
+            }));
+        }
+        Err(RegistryError::new(
+            Kind::DigestMismatch,
+            format!(
+                "the manifest of {} that was read has the digest {actual}, so that putting it back would make another \
+                 image",
+                image.digest
+            ),
+        )
+        .during(Operation::BatchGetImage, Some(self.repository))
+        .with_help("an image in the old signed schema 1 format cannot be retagged; push it again"))
     }
 
     async fn fetch(&self, ids: &[ImageId]) -> Result<FetchedImages, RegistryError> {

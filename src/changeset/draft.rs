@@ -84,6 +84,7 @@ impl Draft {
     ) -> Changeset {
         self.report_missing_repositories(plan, &registries);
         self.report_unmatched(plan);
+        self.report_empty_scope();
         self.changes.sort_unstable_by(|a, b| a.address.cmp(&b.address));
         self.unchanged.sort_unstable_by(|a, b| a.address.cmp(&b.address));
         self.skipped.sort_by(|a, b| a.address.cmp(&b.address));
@@ -192,6 +193,19 @@ impl Draft {
                 );
                 self.diagnostics.extend(diagnostic.map(|d| d.at(rule.span, "")));
             }
+        }
+    }
+
+    /// A pattern with a slip in it would else look like a plan with nothing left to do.
+    fn report_empty_scope(&mut self) {
+        let is_empty = self.changes.is_empty() && self.unchanged_count == 0 && self.skipped.is_empty();
+        let is_explained = !self.unread.is_empty() || !self.diagnostics.is_empty();
+        if is_empty && !is_explained && !self.scope.is_everything() {
+            let message = "`--target` and `--exclude` leave no address of the plan";
+            self.diagnostics
+                .push(Diagnostic::warning(Code::NothingInScope, message).help(
+                "correct the patterns; without them the plan shows its addresses, such as `shop/api:stable`",
+            ));
         }
     }
 

@@ -88,6 +88,7 @@ codes! {
     NoRepositoryMatches = "plan/no-repository-matches": "A pattern for repositories matches none.",
     SourceNotFound = "plan/source-not-found": "A source tag is not there.",
     NothingSelected = "plan/nothing-selected": "A rule selects no tag of a repository it applies to.",
+    NothingInScope = "plan/nothing-in-scope": "`--target` and `--exclude` leave no address of the plan.",
     TargetExists = "plan/target-exists": "The target is on another image, and the rule says `on_existing: fail`.",
     ImmutableTag = "plan/immutable-tag": "The tag is on another image and the repository does not let it move.",
     TooManyTags = "plan/too-many-tags": "An image would carry more than the 1,000 tags that ECR allows.",

@@ -221,14 +221,7 @@ impl Registry {
             .set_next_token(next.map(ToOwned::to_owned))
             .set_max_results(is_paged.then_some(PAGE_SIZE));
         let at = |error: RegistryError| error.during(Operation::DescribeRepositories, None);
-        let answer = settle(
-            turn,
-            request
-                .send()
-                .await
-                .map_err(|error| self.failure(&error))
-                .map_err(at),
-        )?;
+        let answer = self.settle(turn, request.send().await, at)?;
         let found = answer.repositories.unwrap_or_default();
         self.check_account(found.iter().map(|found| found.registry_id.as_deref()))
             .map_err(at)?;
@@ -262,14 +255,7 @@ impl Registry {
             .max_results(PAGE_SIZE)
             .set_next_token(next.map(ToOwned::to_owned));
         let at = |error: RegistryError| error.during(Operation::ListImages, Some(repository));
-        let answer = settle(
-            turn,
-            request
-                .send()
-                .await
-                .map_err(|error| self.failure(&error))
-                .map_err(at),
-        )?;
+        let answer = self.settle(turn, request.send().await, at)?;
         let found = answer.image_ids.unwrap_or_default();
         let items = found
             .into_iter()
@@ -331,14 +317,7 @@ impl Registry {
             .set_max_results(is_paged.then_some(PAGE_SIZE))
             .set_next_token(next.map(ToOwned::to_owned));
         let at = |error: RegistryError| error.during(Operation::DescribeImages, Some(repository));
-        let answer = settle(
-            turn,
-            request
-                .send()
-                .await
-                .map_err(|error| self.failure(&error))
-                .map_err(at),
-        )?;
+        let answer = self.settle(turn, request.send().await, at)?;
         let found = answer.image_details.unwrap_or_default();
         self.check_account(found.iter().map(|found| found.registry_id.as_deref()))
             .map_err(at)?;
@@ -370,14 +349,7 @@ impl Registry {
             .set_image_ids(Some(ids.iter().map(ImageIdentifier::from).collect()))
             .set_accepted_media_types(Some(MEDIA_TYPES.map(ToOwned::to_owned).to_vec()));
         let at = |error: RegistryError| error.during(Operation::BatchGetImage, Some(repository));
-        let answer = settle(
-            turn,
-            request
-                .send()
-                .await
-                .map_err(|error| self.failure(&error))
-                .map_err(at),
-        )?;
+        let answer = self.settle(turn, request.send().await, at)?;
         let found = answer.images.unwrap_or_default();
         self.check_account(found.iter().map(|found| found.registry_id.as_deref()))
             .map_err(at)?;
@@ -411,14 +383,7 @@ impl Registry {
                 .during(Operation::PutImage, Some(put.repository))
                 .on_tag(Some(put.tag))
         };
-        let answer = settle(
-            turn,
-            request
-                .send()
-                .await
-                .map_err(|error| self.failure(&error))
-                .map_err(at),
-        )?;
+        let answer = self.settle(turn, request.send().await, at)?;
         let request_id = answer.request_id().map(ToOwned::to_owned);
         let registry_id = answer
             .image
@@ -449,14 +414,7 @@ impl Registry {
                 .during(Operation::BatchDeleteImage, Some(repository))
                 .on_tag(only_tag)
         };
-        let answer = settle(
-            turn,
-            request
-                .send()
-                .await
-                .map_err(|error| self.failure(&error))
-                .map_err(at),
-        )?;
+        let answer = self.settle(turn, request.send().await, at)?;
         let request_id = answer.request_id().map(ToOwned::to_owned);
         Ok(Deleted {
             ids: answer
@@ -470,11 +428,19 @@ impl Registry {
         })
     }
 
-    fn failure<E>(&self, error: &SdkError<E, HttpResponse>) -> RegistryError
+    /// Tells the pace how a call ended, and says what went wrong in this program's terms.
+    fn settle<T, E>(
+        &self,
+        turn: Turn,
+        answer: Result<T, SdkError<E, HttpResponse>>,
+        at: impl FnOnce(RegistryError) -> RegistryError,
+    ) -> Result<T, RegistryError>
     where
         E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
     {
-        classify(error, self.0.endpoint.url())
+        let answer = answer.map_err(|error| at(classify(&error, self.0.endpoint.url())));
+        turn.settle(&answer);
+        answer
     }
 
     fn registry_id(&self) -> Option<String> {
@@ -504,11 +470,6 @@ impl Registry {
         }
         Ok(())
     }
-}
-
-fn settle<T>(turn: Turn, answer: Result<T, RegistryError>) -> Result<T, RegistryError> {
-    turn.settle(&answer);
-    answer
 }
 
 #[cfg(test)]

@@ -104,6 +104,30 @@ fn explain_tells_the_story_of_one_tag() {
 }
 
 #[test]
+fn a_scope_that_leaves_nothing_is_said() {
+    let folder = Folder::seeded();
+    let plan = example("release-cutover");
+    let warning = "warning[plan/nothing-in-scope]: `--target` and `--exclude` leave no address of the plan";
+    for scope in [
+        "--target shop/appi:*",
+        "--target shop/api:stabel",
+        "--target shop/api:* --exclude shop/*",
+    ] {
+        let said = folder.run(&format!("plan {plan} --sandbox {scope}")).succeeds();
+        assert!(said.err.contains(warning), "{}", said.err);
+    }
+    let scope = "--target shop/api:stable";
+    for command in [
+        format!("plan {plan}"),
+        format!("apply {plan} --auto-approve"),
+        format!("plan {plan}"),
+    ] {
+        let said = folder.run(&format!("{command} --sandbox {scope}")).succeeds();
+        assert!(!said.err.contains("in-scope"), "{}", said.err);
+    }
+}
+
+#[test]
 fn a_warning_is_not_why_a_tag_stays() {
     let folder = Folder::seeded();
     folder.file(

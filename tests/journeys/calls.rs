@@ -114,6 +114,21 @@ async fn an_apply_reads_manifests_and_tags_in_batches() {
 }
 
 #[tokio::test]
+async fn an_apply_in_small_repositories_reads_manifests_and_tags_at_once() {
+    let sandbox = world(10, 5);
+    let yaml = "version: 1\nrules:\n- { name: a, repositories: 'r/*', from: 't*', to: 'n-${tag}' }\n";
+    apply(&sandbox, yaml).await;
+    // In each repository: what is needed for the writes, and the tags read back.
+    let expected = counts(&[
+        ("DescribeRepositories", 1),
+        ("ListImages", 10),
+        ("BatchGetImage", 20),
+        ("PutImage", 50),
+    ]);
+    assert_eq!(calls(&sandbox), expected);
+}
+
+#[tokio::test]
 async fn what_is_right_already_costs_no_call_beyond_reading() {
     let sandbox = world(2, 10);
     let yaml = "version: 1\nrules:\n- { name: a, repositories: 'r/*', from: 't*', to: '${tag}' }\n";

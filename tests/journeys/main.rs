@@ -18,3 +18,4 @@ mod replay;
 mod rollback;
 mod support;
 mod survival;
+mod twice;

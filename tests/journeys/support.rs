@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use ecr_retag::apply::{self, Journal, Options};
 use ecr_retag::changeset::{Changeset, Scope};
 use ecr_retag::diagnostic::Severity;
@@ -61,10 +62,18 @@ pub(crate) fn checked(yaml: &str) -> Plan {
 
 /// The real SDK client on a sandbox in this process.
 pub(crate) async fn registries(sandbox: &Sandbox, plan: &Plan) -> BTreeMap<RegistryKey, Registry> {
+    registries_through(sandbox.http_client(), plan).await
+}
+
+/// The real SDK client on whatever answers.
+pub(crate) async fn registries_through(
+    http_client: SharedHttpClient,
+    plan: &Plan,
+) -> BTreeMap<RegistryKey, Registry> {
     let options = ConnectOptions {
         region: Some(sandbox::DEFAULT_REGION.parse().unwrap()),
         in_process: Some(InProcess {
-            http_client: sandbox.http_client(),
+            http_client,
             access_key_id: sandbox::DEFAULT_ACCOUNT.to_owned(),
             clock: clock(),
         }),
@@ -115,8 +124,13 @@ pub(crate) async fn planned_for(
 
 /// Plans and applies, and fails unless every change succeeds.
 pub(crate) async fn apply(sandbox: &Sandbox, yaml: &str) -> (Changeset, Outcome) {
+    apply_through(sandbox.http_client(), yaml).await
+}
+
+/// Plans and applies on whatever answers, and fails unless every change succeeds.
+pub(crate) async fn apply_through(http_client: SharedHttpClient, yaml: &str) -> (Changeset, Outcome) {
     let plan = checked(yaml);
-    let registries = registries(sandbox, &plan).await;
+    let registries = registries_through(http_client, &plan).await;
     let changeset = planned(&plan, &registries).await;
     let outcome = apply::apply(
         &changeset,

@@ -22,6 +22,7 @@ const OF_PLANNING: &[Code] = &[
     Code::NoRepositoryMatches,
     Code::SourceNotFound,
     Code::NothingSelected,
+    Code::NothingInScope,
     Code::TargetExists,
     Code::ImmutableTag,
     Code::TooManyTags,
