@@ -3,6 +3,8 @@
 //! A plan that reads what it writes says something else the second time: a swap swaps back, and a pattern that
 //! matches its own targets goes on for ever.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inventory::Inventory;
 use crate::model::Tag;
@@ -50,18 +52,29 @@ pub(super) fn means_something_else(input: &Input<'_>, planned: &RepositoryPlan) 
 /// What the repository holds once these changes are made.
 pub(super) fn carried_out(inventory: &Inventory, changes: &[Change]) -> Inventory {
     let mut inventory = inventory.clone();
+    let mut moved = BTreeSet::new();
     for change in changes {
         let tag = &change.address.tag;
         match change.action.after() {
             Some(after) => inventory.tags.insert(tag.clone(), after),
             None => inventory.tags.remove(tag),
         };
-        for (digest, image) in &mut inventory.images {
-            let Some(tags) = &mut image.tags else { continue };
-            tags.retain(|known| known != tag);
-            if change.action.after() == Some(*digest) {
-                tags.push(tag.clone());
-            }
+        moved.insert(tag);
+    }
+    let known_tags = inventory
+        .images
+        .values_mut()
+        .filter_map(|image| image.tags.as_mut());
+    for tags in known_tags {
+        tags.retain(|tag| !moved.contains(tag));
+    }
+    for change in changes {
+        let image = change
+            .action
+            .after()
+            .and_then(|after| inventory.images.get_mut(&after));
+        if let Some(tags) = image.and_then(|image| image.tags.as_mut()) {
+            tags.push(change.address.tag.clone());
         }
     }
     inventory

@@ -2,10 +2,12 @@
 //!
 //! The SDK's own client looks at neither `AWS_CA_BUNDLE` nor `--no-verify-ssl`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use aws_sdk_ecr::config::SharedHttpClient;
 use aws_sdk_ecr::error::{BoxError, ConnectorError};
@@ -69,24 +71,23 @@ pub(super) async fn trusting(ca_bundle: &Path) -> Result<SharedHttpClient, Regis
 /// Reading the system's certificates takes longer than a small plan, and the SDK would do so for each client, if
 /// only to see whether it can.
 pub(super) fn ready_when_needed() -> SharedHttpClient {
-    SharedHttpClient::new(ReadyWhenNeeded(Arc::new(Clients {
+    SharedHttpClient::new(ReadyWhenNeeded {
         plain: client(ConnectorBuilder::build_http),
         tls: client(|connector| {
             connector
                 .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
                 .build()
         }),
-    })))
+        connectors: PerSettings::default(),
+    })
 }
 
 #[derive(Debug)]
-struct Clients {
+struct ReadyWhenNeeded {
     plain: SharedHttpClient,
     tls: SharedHttpClient,
+    connectors: PerSettings,
 }
-
-#[derive(Debug)]
-struct ReadyWhenNeeded(Arc<Clients>);
 
 impl HttpClient for ReadyWhenNeeded {
     fn http_connector(
@@ -94,35 +95,55 @@ impl HttpClient for ReadyWhenNeeded {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(ByScheme {
-            clients: Arc::clone(&self.0),
-            settings: settings.clone(),
-            components: components.clone(),
+        self.connectors.get(settings, || {
+            SharedHttpConnector::new(ByScheme {
+                plain: self.plain.http_connector(settings, components),
+                tls: OnceLock::new(),
+                client: self.tls.clone(),
+                settings: settings.clone(),
+                components: components.clone(),
+            })
         })
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.0.tls.connector_metadata()
+        self.tls.connector_metadata()
     }
 }
 
 #[derive(Debug)]
 struct ByScheme {
-    clients: Arc<Clients>,
+    plain: SharedHttpConnector,
+    tls: OnceLock<SharedHttpConnector>,
+    client: SharedHttpClient,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
 }
 
 impl HttpConnector for ByScheme {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = if request.uri().starts_with("http://") {
-            &self.clients.plain
-        } else {
-            &self.clients.tls
-        };
-        client
-            .http_connector(&self.settings, &self.components)
-            .call(request)
+        if request.uri().starts_with("http://") {
+            return self.plain.call(request);
+        }
+        let make = || self.client.http_connector(&self.settings, &self.components);
+        self.tls.get_or_init(make).call(request)
+    }
+}
+
+/// The connectors of a client, which is asked for one with every call; whoever has other timeouts, as the credentials
+/// of an instance do, has another.
+#[derive(Debug, Default)]
+struct PerSettings(Mutex<BTreeMap<[Option<Duration>; 2], SharedHttpConnector>>);
+
+impl PerSettings {
+    fn get(
+        &self,
+        settings: &HttpConnectorSettings,
+        make: impl FnOnce() -> SharedHttpConnector,
+    ) -> SharedHttpConnector {
+        let timeouts = [settings.connect_timeout(), settings.read_timeout()];
+        let mut connectors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connectors.entry(timeouts).or_insert_with(make).clone()
     }
 }
 
@@ -161,22 +182,20 @@ pub(super) fn trusting_anyone() -> Result<SharedHttpClient, RegistryError> {
         .with_no_client_auth();
     Ok(SharedHttpClient::new(TrustingAnyone {
         config,
-        connector: OnceLock::new(),
+        connectors: PerSettings::default(),
     }))
 }
 
 #[derive(Debug)]
 struct TrustingAnyone {
     config: ClientConfig,
-    /// Made with the settings of the first client that asks; all of them have the same.
-    connector: OnceLock<SharedHttpConnector>,
+    connectors: PerSettings,
 }
 
 impl HttpClient for TrustingAnyone {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        self.connector
-            .get_or_init(|| SharedHttpConnector::new(AnyServer::new(settings.clone(), self.config.clone())))
-            .clone()
+        let make = || SharedHttpConnector::new(AnyServer::new(settings.clone(), self.config.clone()));
+        self.connectors.get(settings, make)
     }
 }
 
@@ -290,5 +309,40 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecr::config::timeout::TimeoutConfig;
+    use aws_sdk_ecr::config::{BehaviorVersion, Credentials, Region};
+    use aws_sdk_ecr::{Client, Config};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_user_of_a_client_keeps_its_own_timeouts() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        for http_client in [trusting_anyone().unwrap(), ready_when_needed()] {
+            let client = |read_timeout| {
+                let timeouts = TimeoutConfig::builder().read_timeout(read_timeout).build();
+                let config = Config::builder()
+                    .behavior_version(BehaviorVersion::latest())
+                    .region(Region::from_static("eu-west-1"))
+                    .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
+                    .endpoint_url(&endpoint)
+                    .http_client(http_client.clone())
+                    .retry_config(aws_sdk_ecr::config::retry::RetryConfig::disabled())
+                    .timeout_config(timeouts);
+                Client::from_conf(config.build())
+            };
+            let [hasty, patient] = [Duration::from_millis(50), Duration::from_mins(1)].map(client);
+            assert!(hasty.describe_repositories().send().await.is_err());
+            let waiting = patient.describe_repositories().send();
+            let waited = tokio::time::timeout(Duration::from_millis(500), waiting).await;
+            assert!(waited.is_err(), "it took over the timeout of another");
+        }
     }
 }
