@@ -128,7 +128,7 @@ const CALLS_MIN: u32 = 10;
 /// take nearly all of it, and waiting longer would not leave more.
 const PER_SECOND_MIN: f64 = 2.0;
 
-/// How long it stays settled the first time; each time twice as long, up to the most.
+/// How long it stays settled the first time; each time twice as long, up to the most, unless it is `max`.
 const LOOK_PAUSE_MIN: Duration = Duration::from_secs(15);
 const LOOK_PAUSE_MAX: Duration = Duration::from_mins(4);
 
@@ -253,7 +253,11 @@ impl Search {
             quota,
             look_at: now + self.look_pause,
         };
-        self.look_pause = (self.look_pause * 2).min(LOOK_PAUSE_MAX);
+        // What `max` leaves of the quota gathers in the bucket, and is lost once that is full: it looks before.
+        self.look_pause = match self.rate {
+            Rate::Max => LOOK_PAUSE_MIN,
+            _ => (self.look_pause * 2).min(LOOK_PAUSE_MAX),
+        };
     }
 
     fn close_in(&mut self, per_second: f64, growth: f64, average: Option<f64>) {

@@ -140,6 +140,18 @@ async fn max_uses_a_quota_that_nobody_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn max_leaves_nothing_of_a_quota_in_a_long_run() {
+    for (quota, burst_s) in [(10.0, 1.0), (10.0, 0.5), (25.0, 1.0)] {
+        let (server, pace) = (Server::new(quota, burst_s), pace(Rate::Max));
+        server.run(&pace, (1_000.0 * quota) as usize, 16).await;
+        let took_s = server.elapsed_s();
+        assert!(took_s <= 1_002.0, "{quota} {burst_s}: {took_s}");
+        let throttled = percent(server.between(0.0, f64::INFINITY));
+        assert!(throttled < 1.0, "{quota} {burst_s}: {throttled}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn auto_keeps_a_tenth_under_the_quota_once_found() {
     for (quota, workers) in [(10.0, 16), (25.0, 16), (100.0, 16), (500.0, 64)] {
         let (server, pace) = (Server::new(quota, 1.0), pace(Rate::Auto));
