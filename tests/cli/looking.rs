@@ -107,7 +107,7 @@ fn explain_tells_the_story_of_one_tag() {
 fn a_scope_that_leaves_nothing_is_said() {
     let folder = Folder::seeded();
     let plan = example("release-cutover");
-    let warning = "warning[plan/nothing-in-scope]: `--target` and `--exclude` leave no address of the plan";
+    let warning = "Warning: `--target` and `--exclude` leave no address of the plan [plan/nothing-in-scope]";
     for scope in [
         "--target shop/appi:*",
         "--target shop/api:stabel",
