@@ -127,7 +127,7 @@ def quota_table(results):
             number = result["retagged"]
             rows.append([
                 f"{number:,} / {repositories}" if number == retags else f"{number:,} of {retags:,} / {repositories}",
-                NAMES[contender], f"{result['wall_s']:.1f} s", f"{per_retag(result, 'cpu_s'):.2f} ms", puts,
+                NAMES[contender], f"{result['wall_s']:,.1f} s", f"{per_retag(result, 'cpu_s'):.2f} ms", f"{puts:,}",
                 f"{result['throttled']} ({100 * result['throttled'] / max(puts, 1):.1f} %)", result["missing"],
             ])
     return table(heads, rows, names=2)
@@ -180,8 +180,11 @@ TEXT = """\
 The same retags, done by the recipe of the ECR user guide with the AWS CLI, by a boto3 script that reads a hundred
 manifests a call and writes with 16 threads in the adaptive retry mode (`benches/compare/retag.py`), and by
 `ecr-retag apply` with its 16 calls in flight, against one `ecr-retag sandbox serve` on the same {cores} cores
-({versions}). The *bare SDK* is `benches/bare_loop.rs`: a hundred manifests a call and 16 `PutImage` at once with the AWS
-SDK for Rust, and nothing else; what is built on that SDK cannot take less.
+({versions}).
+
+The *bare SDK* is `benches/bare_loop.rs`: a hundred manifests a call and 16 `PutImage` at once with the AWS SDK for Rust,
+and nothing else. What is built on that SDK cannot take less, also where an answer that was waited for finds a process
+that has slept, and takes twice the CPU of one that finds it awake.
 
 ```sh
 cargo build --profile dist --bin ecr-retag --example bare_loop && python3 benches/compare/compare.py
@@ -212,8 +215,8 @@ other and {parallel} side by side were measured, and stand for 1,000. Its memory
 
 ### With ECR's quota of 10 PutImage a second
 
-30 ms of latency; from 1,000 retags on, all rows were measured side by side. `auto`, the default, keeps a tenth of the quota free for whoever pushes images meanwhile; `max` takes
-all of it.
+30 ms of latency; from 1,000 retags on, all rows were measured side by side. `auto`, the default, keeps a tenth of the
+quota free for whoever pushes images meanwhile; `max` takes all of it.
 
 {quota}"""
 
