@@ -377,10 +377,15 @@ impl Address {
     /// Writes the address as users see it; `is_qualified` is true exactly when the plan declares more than one
     /// registry.
     pub fn to_text(&self, is_qualified: bool) -> String {
+        Self::before_tag(&self.registry, &self.repository, is_qualified) + self.tag.as_str()
+    }
+
+    /// How the addresses of all tags of a repository begin.
+    pub fn before_tag(registry: &RegistryKey, repository: &RepositoryName, is_qualified: bool) -> String {
         if is_qualified {
-            format!("{}/{}:{}", self.registry, self.repository, self.tag)
+            format!("{registry}/{repository}:")
         } else {
-            format!("{}:{}", self.repository, self.tag)
+            format!("{repository}:")
         }
     }
 }

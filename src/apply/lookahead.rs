@@ -157,9 +157,13 @@ impl<K: Ord + Clone, V: Clone> Asked<'_, K, V> {
     }
 
     /// Notes what the call that was sent then has answered; a key without an answer is as if nobody had asked.
-    pub(super) fn answer(self, sent_at: Instant, values: BTreeMap<K, V>) {
-        let values = values.into_iter().map(|(key, value)| (key, (sent_at, value)));
-        self.lookahead.state().values.extend(values);
+    pub(super) fn answer(self, sent_at: Instant, mut values: BTreeMap<K, V>) {
+        let mut state = self.lookahead.state();
+        for key in &self.keys {
+            if let Some(value) = values.remove(key) {
+                state.values.insert(key.clone(), (sent_at, value));
+            }
+        }
     }
 }
 

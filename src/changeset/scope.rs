@@ -58,12 +58,7 @@ impl Scope {
         if self.is_everything() {
             return true;
         }
-        let address = Address {
-            registry: registry.clone(),
-            repository: repository.clone(),
-            tag: tag.clone(),
-        };
-        let text = address.to_text(self.is_qualified);
+        let text = Address::before_tag(registry, repository, self.is_qualified) + tag.as_str();
         let any = |globs: &[AddressGlob]| globs.iter().any(|glob| glob.matcher.is_match(&text));
         (self.targets.is_empty() || any(&self.targets)) && !any(&self.excludes)
     }
@@ -73,11 +68,7 @@ impl Scope {
         if self.is_everything() {
             return true;
         }
-        let beginning = if self.is_qualified {
-            format!("{registry}/{repository}:")
-        } else {
-            format!("{repository}:")
-        };
+        let beginning = Address::before_tag(registry, repository, self.is_qualified);
         let may_be_target = |glob: &AddressGlob| glob.may_match_after(&beginning);
         let is_excluded = |glob: &AddressGlob| glob.matches_all_after(&beginning);
         (self.targets.is_empty() || self.targets.iter().any(may_be_target))

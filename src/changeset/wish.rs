@@ -18,7 +18,7 @@ pub(super) struct Wishes<'a> {
     pub set: BTreeSet<Tag>,
     /// Sources that go away once all of their targets are right.
     pub removals: BTreeMap<Tag, Removal<'a>>,
-    /// What every source is read for, by whichever rule; not gathered where no rule removes sources.
+    /// What every source is read for, by whichever rule.
     pub uses: BTreeMap<Tag, Uses>,
     /// Targets of renames whose source is gone already.
     pub renamed: BTreeMap<Tag, Vec<&'a Rule>>,
@@ -129,7 +129,6 @@ fn collect_rule<'a>(
         by_target.entry(&candidate.target).or_default().push(candidate);
     }
     let mut picked_by_target: BTreeMap<&Tag, Picked<'_>> = BTreeMap::new();
-    let any_is_removed = input.plan.rules.iter().any(|rule| rule.remove_source);
     for (target, rivals) in by_target {
         wishes.set.insert(target.clone());
         if !input.is_in_scope(target) {
@@ -137,8 +136,7 @@ fn collect_rule<'a>(
         }
         match pick::pick(rule, &rivals, input.inventory) {
             Ok(picked) => {
-                let uses_matter = |source: &&&Tag| any_is_removed && **source != target;
-                for source in picked.sources.iter().filter(uses_matter) {
+                for source in picked.sources.iter().filter(|source| **source != target) {
                     let uses = wishes.uses.entry((*source).clone()).or_default();
                     uses.targets.insert(target.clone());
                     uses.stage = uses.stage.max(rule.stage);
